@@ -10,14 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,12 +22,20 @@ from numpy.typing import NDArray
 
 from napari_mednext import errors
 from napari_mednext.app.child import Child
-from napari_mednext.errors import Cancelled, MednextError, ResourceError
-from napari_mednext.progress import CancelFlag, Progress, ProgressCallback, check_cancelled
-from napari_mednext.volume import Segmentation, Volume
+from napari_mednext.errors import MednextError, ResourceError
+from napari_mednext.progress import (
+    CancelFlag,
+    Progress,
+    ProgressCallback,
+    check_cancelled,
+)
 
 if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
     from napari_mednext.settings import InferenceSettings
+    from napari_mednext.volume import Segmentation, Volume
 
 __all__ = ["Preview", "PreviewCallback", "SegmentService"]
 
@@ -137,6 +142,7 @@ class SegmentService:
         model : str or Path
             Name of an installed model, or its folder. The last one stays loaded.
         settings : InferenceSettings, optional
+            How to segment; the defaults when left out.
         roi : three slices, optional
             In the volume's (z, y, x) voxels: only this part is segmented.
         focus : (z, y, x) voxels, optional
@@ -153,14 +159,12 @@ class SegmentService:
         Segmentation
             On the grid of ``volume``.
 
-        Raises
-        ------
-        Cancelled
-            If ``cancel`` was set. The child keeps its model.
-        ResourceError
-            If the child process ended before it was done, or memory does not suffice.
-        MednextError
-            Whatever the work itself refused, with its sentence.
+        Notes
+        -----
+        ``Cancelled`` when ``cancel`` was set: the child keeps its model.
+        ``ResourceError`` when the child process ended before it was done, or memory did
+        not suffice. Whatever the work itself refuses comes with its class and sentence,
+        the traceback as a note.
         """
         volume = replace(volume, array=np.ascontiguousarray(volume.array))
         request = {
@@ -254,7 +258,8 @@ class _Run:
                 return result
             elif kind == "failed":
                 self._ended = True
-                raise _rebuilt(*content)
+                error = _rebuilt(*content)
+                raise error
 
     def abandon(self) -> None:
         """Ask the child to stop a run that nobody waits for any more."""
@@ -276,7 +281,7 @@ class _Run:
 
 
 @contextlib.contextmanager
-def _acquired(lock: threading.Lock, cancel: CancelFlag | None):  # type: ignore[no-untyped-def]  # placeholder
+def _acquired(lock: threading.Lock, cancel: CancelFlag | None) -> Iterator[None]:
     """Hold a lock; while waiting for it, obey the cancel flag."""
     while not lock.acquire(timeout=_POLL_S):
         check_cancelled(cancel)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from napari_mednext.app.service import SegmentService
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from types import TracebackType
+
     from napari_mednext.formats import Series
     from napari_mednext.models import ModelInfo
     from napari_mednext.volume import Segmentation, Volume
@@ -61,14 +62,11 @@ class Session:
         -------
         Volume
 
-        Raises
-        ------
-        FormatError
-            If there is no readable volume.
-        GeometryError
-            If its grid is impossible.
-        ChannelError
-            If a frame or the channels must be chosen.
+        Notes
+        -----
+        A ``FormatError`` says that there is no readable volume, a ``GeometryError``
+        that its grid is impossible, a ``ChannelError`` that a frame or channels must
+        be chosen.
         """
         from napari_mednext.formats import open_volume
 
@@ -85,12 +83,8 @@ class Session:
     ) -> Path:
         """Write a mask on the grid of its source file and return where it is.
 
-        Raises
-        ------
-        StorageError
-            If the file exists and must not be replaced, or cannot be written.
-        InputError
-            If the ending is unknown.
+        A ``StorageError`` says that the file exists and must not be replaced, or that
+        it cannot be written; an ``InputError`` that the ending is unknown.
         """
         from napari_mednext.formats import save_segmentation
 

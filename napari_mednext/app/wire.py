@@ -18,17 +18,19 @@ import pickle
 import struct
 import sys
 import threading
-from collections.abc import Callable
 from copyreg import dispatch_table
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_mednext.errors import StorageError
 
-__all__ = ["Channel", "RawStream", "widen_pipe"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+__all__ = ["Channel", "widen_pipe"]
 
 _HEAD = struct.Struct("<4sQQ")
 _SIZE = struct.Struct("<Q")
@@ -39,25 +41,11 @@ _LARGEST_TRANSFER = 1 << 30
 _PIPE_BYTES = 1 << 20
 
 
-class RawStream(Protocol):
-    """An unbuffered binary stream, such as :class:`io.FileIO`."""
-
-    def readinto(self, buffer: Any, /) -> int | None:
-        """Read some bytes; 0 at the end."""
-        ...
-
-    def write(self, data: Any, /) -> int | None:
-        """Write some bytes and return how many."""
-        ...
-
-
-class _Pickler(pickle.Pickler):
-    """Pickles read-only mappings too, which the standard pickler refuses."""
-
-    dispatch_table = {
-        **dispatch_table,
-        MappingProxyType: lambda proxy: (MappingProxyType, (dict(proxy),)),
-    }
+#: How to pickle read-only mappings, which the standard pickler refuses.
+_REDUCERS: dict[type, Any] = {
+    **dispatch_table,
+    MappingProxyType: lambda proxy: (_read_only, (dict(proxy),)),
+}
 
 
 class Channel:
@@ -67,11 +55,11 @@ class Channel:
 
     Parameters
     ----------
-    reader, writer : RawStream
+    reader, writer : io.RawIOBase
         Unbuffered, blocking.
     """
 
-    def __init__(self, reader: RawStream, writer: RawStream) -> None:
+    def __init__(self, reader: io.RawIOBase, writer: io.RawIOBase) -> None:
         self._reader = reader
         self._writer = writer
         self._sending = threading.Lock()
@@ -79,16 +67,14 @@ class Channel:
     def send(self, message: object) -> None:
         """Send a message whole.
 
-        Arrays should be contiguous: the others are copied first.
-
-        Raises
-        ------
-        OSError
-            If the other end is gone.
+        Arrays should be contiguous: the others are copied first. ``OSError`` when the
+        other end is gone.
         """
         buffers: list[pickle.PickleBuffer] = []
         stream = io.BytesIO()
-        _Pickler(stream, protocol=5, buffer_callback=_keep(buffers)).dump(message)
+        pickler = pickle.Pickler(stream, protocol=5, buffer_callback=buffers.append)
+        pickler.dispatch_table = _REDUCERS
+        pickler.dump(message)
         body = stream.getbuffer()
         views = [buffer.raw() for buffer in buffers]
         head = bytearray(_HEAD.pack(_MAGIC, body.nbytes, len(views)))
@@ -99,12 +85,10 @@ class Channel:
                 self._write_all(part)
 
     def receive(self) -> Any:
-        """Wait for the next message and return it.
+        """Wait for the next message and return it; ``EOFError`` at the end of the pipe.
 
         Raises
         ------
-        EOFError
-            If the other end closed the pipe.
         StorageError
             If what arrives is not a frame.
         """
@@ -125,10 +109,15 @@ class Channel:
             written = self._writer.write(part[start : start + _LARGEST_TRANSFER])
             start += written or 0
 
-    def _read_all(self, size: int) -> NDArray[np.uint8]:
-        """Read exactly ``size`` bytes into memory that is not cleared first."""
-        data = np.empty(size, dtype=np.uint8)
-        view = memoryview(data)
+    def _read_all(self, size: int) -> memoryview:
+        """Read exactly ``size`` bytes into memory that is not cleared first.
+
+        Raises
+        ------
+        EOFError
+            If the pipe ends before.
+        """
+        view = np.empty(size, dtype=np.uint8).data
         start = 0
         while start < size:
             got = self._reader.readinto(view[start : start + _LARGEST_TRANSFER])
@@ -136,7 +125,12 @@ class Channel:
                 msg = "the other process closed the pipe"
                 raise EOFError(msg)
             start += got
-        return data
+        return view
+
+
+def _read_only(content: dict[Any, Any]) -> MappingProxyType[Any, Any]:
+    """Return a read-only view; the type itself has no importable name."""
+    return MappingProxyType(content)
 
 
 def widen_pipe(descriptor: int) -> None:
@@ -147,14 +141,3 @@ def widen_pipe(descriptor: int) -> None:
 
     with contextlib.suppress(OSError):
         fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-
-
-def _keep(
-    buffers: list[pickle.PickleBuffer],
-) -> Callable[[pickle.PickleBuffer], None]:
-    """Return a callback that takes each buffer out of the pickle."""
-
-    def keep(buffer: pickle.PickleBuffer) -> None:
-        buffers.append(buffer)
-
-    return keep

@@ -1,0 +1,286 @@
+"""What runs in the segmentation process; :mod:`napari_mednext.app.service` starts it.
+
+Three threads: one hears the pipe (requests, cancels, and the end of the parent), one
+watches that the parent lives, and the main thread works. Whatever libraries print goes
+to the error stream; the pipe carries messages only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from napari_mednext.app.wire import Channel
+from napari_mednext.progress import CancelFlag, Progress
+
+if TYPE_CHECKING:
+    from napari_mednext.app.service import PreviewCallback
+    from napari_mednext.inference import Model
+    from napari_mednext.progress import ProgressCallback
+    from napari_mednext.volume import Segmentation
+
+__all__ = ["Backend", "InferenceBackend", "main"]
+
+#: How often the child looks whether its parent still lives, where the system offers
+#: nothing better than looking.
+_PARENT_POLL_S = 1.0
+#: Politeness of the child: with few cores the window goes first.
+_NICENESS = 5
+
+
+class Backend(Protocol):
+    """What does the work in the child."""
+
+    def warm(self) -> tuple[str, ...]:
+        """Load what takes long and return the names of the devices."""
+        ...
+
+    def load(self, model: str, device: str) -> None:
+        """Load a model and keep it."""
+        ...
+
+    def segment(
+        self,
+        request: dict[str, Any],
+        *,
+        on_progress: ProgressCallback,
+        on_preview: PreviewCallback | None,
+        cancel: CancelFlag,
+    ) -> Segmentation:
+        """Do one request of :meth:`SegmentService.segment`."""
+        ...
+
+
+class InferenceBackend:
+    """The real engine; keeps the last model loaded."""
+
+    def __init__(self) -> None:
+        self._model: Model | None = None
+        self._key: tuple[str, str] | None = None
+
+    def warm(self) -> tuple[str, ...]:
+        """Import torch and the engine, and return the devices that torch sees."""
+        import_module("napari_mednext.inference")
+        return torch_devices()
+
+    def load(self, model: str, device: str) -> None:
+        """Load a model, after letting go of another one."""
+        self._warm_model(model, device)
+
+    def segment(
+        self,
+        request: dict[str, Any],
+        *,
+        on_progress: ProgressCallback,
+        on_preview: PreviewCallback | None,
+        cancel: CancelFlag,
+    ) -> Segmentation:
+        """Segment with :meth:`napari_mednext.inference.Model.segment`."""
+        settings = request["settings"]
+        device = settings.device if settings is not None else "auto"
+        on_progress(Progress(0, 1, "loading the model"))
+        model = self._warm_model(request["model"], device)
+        return model.segment(
+            request["volume"],
+            settings=settings,
+            roi=request["roi"],
+            focus=request["focus"],
+            probabilities=request["probabilities"],
+            on_progress=on_progress,
+            on_preview=on_preview,
+            cancel=cancel,
+        )
+
+    def _warm_model(self, name: str, device: str) -> Model:
+        """Return the model, loading it when it is another one than last time."""
+        from napari_mednext.inference import load_model
+
+        key = (name, device)
+        if self._model is None or self._key != key:
+            self._model = None  # frees its memory before the next one needs it
+            self._model = load_model(_name_or_folder(name), device=device)
+            self._key = key
+        return self._model
+
+
+def torch_devices() -> tuple[str, ...]:
+    """Return the devices that torch can use, the processor first."""
+    import torch
+
+    devices = ["cpu"]
+    devices += [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        devices.append("mps")
+    return tuple(devices)
+
+
+def main(backend: str, parent: int) -> None:
+    """Serve the parent process until it closes the pipe or ends.
+
+    Parameters
+    ----------
+    backend : str
+        ``"module:Class"`` of the :class:`Backend`.
+    parent : int
+        Process id of the parent.
+    """
+    channel = _take_pipes()
+    work: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
+    cancelled: set[int] = set()
+    for target, arguments in (
+        (_listen, (channel, work, cancelled)),
+        (_watch_parent, (parent,)),
+    ):
+        threading.Thread(target=target, args=arguments, daemon=True).start()
+    _be_polite()
+    module, _, name = backend.partition(":")
+    engine: Backend = getattr(import_module(module), name)()
+    _warm(engine, channel)
+    while True:
+        kind, *content = work.get()
+        if kind == "load":
+            _load(engine, *content)
+        elif kind == "segment":
+            number, request = content
+            _segment(engine, channel, number, request, _Flag(number, cancelled))
+
+
+class _Flag:
+    """The cancel flag of one run."""
+
+    def __init__(self, number: int, cancelled: set[int]) -> None:
+        self._number = number
+        self._cancelled = cancelled
+
+    def is_set(self) -> bool:
+        """Whether the parent cancelled this run."""
+        return self._number in self._cancelled
+
+
+def _take_pipes() -> Channel:
+    """Take the standard streams for messages and give prints another way out."""
+    reader = io.FileIO(os.dup(0), "r")
+    writer = io.FileIO(os.dup(1), "w")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return Channel(reader, writer)
+
+
+def _listen(
+    channel: Channel,
+    work: queue.SimpleQueue[tuple[Any, ...]],
+    cancelled: set[int],
+) -> None:
+    """Hear the parent; end the process when it is gone. Nothing here needs saving."""
+    try:
+        while True:
+            message = channel.receive()
+            if message[0] == "cancel":
+                cancelled.add(message[1])
+            else:
+                work.put(message)
+    except (EOFError, OSError):
+        os._exit(0)
+    finally:
+        # Without ears the process would hang for ever: end it, the parent reports it.
+        traceback.print_exc()
+        os._exit(1)
+
+
+def _watch_parent(parent: int) -> None:
+    """End the process when the parent died while something else holds its pipe."""
+    if sys.platform == "win32":
+        return
+    while os.getppid() == parent:
+        time.sleep(_PARENT_POLL_S)
+    os._exit(0)
+
+
+def _be_polite() -> None:
+    """Let the window go first when cores are few."""
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):
+            os.nice(_NICENESS)
+
+
+def _warm(engine: Backend, channel: Channel) -> None:
+    """Load what takes long; a failure is told by the first run."""
+    try:
+        devices = engine.warm()
+    except Exception:  # noqa: BLE001 - the boundary of the process
+        traceback.print_exc()
+    else:
+        _send(channel, ("ready", 0, devices))
+
+
+def _load(engine: Backend, model: str, device: str) -> None:
+    """Load a model ahead; a failure is told by the run that wants it."""
+    try:
+        engine.load(model, device)
+    except Exception:  # noqa: BLE001 - the boundary of the process
+        traceback.print_exc()
+
+
+def _segment(
+    engine: Backend,
+    channel: Channel,
+    number: int,
+    request: dict[str, Any],
+    cancel: CancelFlag,
+) -> None:
+    """Do one run and send its events and its end: exactly one of done and failed."""
+
+    def on_progress(progress: Progress) -> None:
+        _send(
+            channel,
+            (
+                "progress",
+                number,
+                progress.done,
+                progress.total,
+                progress.text,
+                progress.elapsed_s,
+                progress.remaining_s,
+            ),
+        )
+
+    def on_preview(preview: Any) -> None:
+        _send(channel, ("preview", number, preview.slices, preview.labels))
+
+    try:
+        result = engine.segment(
+            request,
+            on_progress=on_progress,
+            on_preview=on_preview if request["previews"] else None,
+            cancel=cancel,
+        )
+    except Exception as error:  # noqa: BLE001 - the boundary of the process
+        name = type(error).__name__
+        _send(channel, ("failed", number, name, str(error), traceback.format_exc()))
+    else:
+        _send(channel, ("done", number, result))
+
+
+def _send(channel: Channel, message: tuple[Any, ...]) -> None:
+    """Send; when the parent is gone there is nothing left to do."""
+    try:
+        channel.send(message)
+    except OSError:
+        os._exit(0)
+
+
+def _name_or_folder(name: str) -> str | Path:
+    """Return a path where the name is one."""
+    return Path(name) if os.sep in name or "/" in name else name
