@@ -22,7 +22,9 @@ ORACLE ?= 1
 TORCH_ARGS ?=
 TESTS ?=
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
+# On a terminal pip shows how far a download is; in a log it only says what failed.
+QUIET := $(shell test -t 2 || echo -q)
+PIP := $(BIN)/python -m pip install $(QUIET) --disable-pip-version-check -c constraints.txt
 HAS_DISPLAY := $(DISPLAY)$(WAYLAND_DISPLAY)
 export PYTHON
 

@@ -17,8 +17,8 @@ packages() { "$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path("pur
 printf '%s\n%s\n' "$PWD" "$(packages "$base")" > "$(packages "$oracle")/base.pth"
 
 pip=("$base/bin/python" -m pip --python "$oracle/bin/python" install -q -c constraints.txt)
-"${pip[@]}" --no-deps nnunetv2 dynamic-network-architectures
 "${pip[@]}" acvl-utils batchgeneratorsv2 tqdm scipy scikit-learn scikit-image \
     SimpleITK pandas graphviz tifffile requests nibabel matplotlib seaborn imagecodecs \
     yacs einops blosc2
+"${pip[@]}" --no-deps nnunetv2 dynamic-network-architectures
 "$oracle/bin/python" -c "import nnunetv2, torch, napari_mednext"
