@@ -1,6 +1,23 @@
 """Volumes and the grids they live on."""
 
-from napari_mednext.volume.grid import VoxelGrid, nearest_rotation
+from napari_mednext.volume.grid import VoxelGrid, nearest_grid, nearest_rotation
+from napari_mednext.volume.orientation import (
+    Turn,
+    orientation_code,
+    reorient,
+    turn_between,
+)
 from napari_mednext.volume.volume import Segmentation, SourceHeader, Volume
 
-__all__ = ["Segmentation", "SourceHeader", "VoxelGrid", "Volume", "nearest_rotation"]
+__all__ = [
+    "Segmentation",
+    "SourceHeader",
+    "Turn",
+    "Volume",
+    "VoxelGrid",
+    "nearest_grid",
+    "nearest_rotation",
+    "orientation_code",
+    "reorient",
+    "turn_between",
+]

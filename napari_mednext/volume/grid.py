@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from napari_mednext.errors import GeometryError
 
-__all__ = ["VoxelGrid", "nearest_rotation"]
+__all__ = ["VoxelGrid", "nearest_grid", "nearest_rotation"]
 
 #: Deviation of ``direction.T @ direction`` from the identity that is rounding noise of
 #: single-precision headers.
@@ -166,15 +166,86 @@ class VoxelGrid:
         return world
 
     def is_close(self, other: VoxelGrid, *, tolerance_mm: float = 1e-4) -> bool:
-        """Whether both grids put every voxel at the same place within a tolerance.
-
-        The corners decide: two affine maps that agree there agree everywhere between.
-        """
+        """Whether both grids put every voxel at the same place within a tolerance."""
         if self.shape != other.shape:
             return False
-        corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape])).reshape(3, -1).T
-        gap = np.abs(self.to_world(corners) - other.to_world(corners)).max()
-        return bool(gap <= tolerance_mm)
+        return affine_gap_mm(self.affine, other.affine, self.shape) <= tolerance_mm
+
+
+def affine_gap_mm(
+    first: NDArray[np.float64], second: NDArray[np.float64], shape: tuple[int, int, int]
+) -> float:
+    """Return the largest distance in mm, along one world axis, between two affines.
+
+    Parameters
+    ----------
+    first, second : (4, 4) float64
+        Both take ``(z, y, x, 1)`` indices to world mm.
+    shape : (z, y, x) voxels
+        The eight corners decide: affine maps that agree there agree in between.
+    """
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape])).reshape(3, -1)
+    ends = np.vstack([corners, np.ones(corners.shape[1])])
+    return float(np.abs(((first - second) @ ends)[:3]).max())
+
+
+def nearest_grid(
+    shape: tuple[int, int, int], affine: NDArray[np.float64]
+) -> tuple[VoxelGrid, float]:
+    """Return the grid nearest to an affine, and how far it moves a voxel.
+
+    Spacing and origin are those of the affine; only axes that are not perpendicular
+    are turned, by polar projection. Rounding noise is left as it is.
+
+    Parameters
+    ----------
+    shape : (z, y, x) voxels
+    affine : (4, 4) float64
+        Takes ``(z, y, x, 1)`` indices to L, P, S in mm.
+
+    Returns
+    -------
+    VoxelGrid
+        The grid.
+    float, mm
+        Largest move of a voxel along a world axis; 0 if nothing was repaired.
+
+    Raises
+    ------
+    GeometryError
+        If the affine is not finite, singular, or too far from perpendicular axes.
+    """
+    affine = np.asarray(affine, dtype=np.float64)
+    if not np.isfinite(affine).all():
+        msg = f"an affine must be finite, got {affine.tolist()!r}: repair the header"
+        raise GeometryError(msg)
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    if not (spacing > 0).all():
+        msg = (
+            "every voxel axis must have a length, "
+            f"got the spacing {tuple(spacing.tolist())} mm (z, y, x): repair the header"
+        )
+        raise GeometryError(msg)
+    matrix = (affine[:3, :3] / spacing)[:, ::-1]
+    rotation = nearest_rotation(matrix)
+    deviation = float(np.abs(matrix.T @ matrix - np.eye(3)).max())
+    if deviation > REPAIRABLE_DEVIATION:
+        angle_deg = float(np.degrees(np.arcsin(min(deviation, 1.0))))
+        msg = (
+            "the voxel axes must be perpendicular, "
+            f"got axes that are {angle_deg:.0f} degrees off: "
+            "resample the volume to a rectangular grid first"
+        )
+        raise GeometryError(msg)
+    needs_repair = deviation > ORTHONORMAL_TOLERANCE
+    grid = VoxelGrid(
+        shape=shape,
+        spacing=tuple(spacing.tolist()),
+        origin=tuple(affine[:3, 3].tolist()),
+        direction=tuple(map(tuple, (rotation if needs_repair else matrix).tolist())),
+    )
+    moved_mm = affine_gap_mm(grid.affine, affine, grid.shape) if needs_repair else 0.0
+    return grid, moved_mm
 
 
 def _triple(name: str, value: object) -> None:

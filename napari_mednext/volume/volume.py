@@ -23,8 +23,10 @@ class SourceHeader:
 
     ``grid`` is the grid as stored in the file: masks are written on it, whatever
     orientation the volume was turned to since. ``nifti`` holds raw header fields
-    (codes, units, quaternion, rows of the sform) where the source was NIfTI. ``notes``
-    are sentences for the user about repairs and choices made while reading.
+    (codes, units, quaternion, rows of the sform) where the source was NIfTI. ``affine``
+    (4 rows of 4, index ``(z, y, x, 1)`` to L, P, S in mm) is what the file says where
+    ``grid`` is a repair of it, else None. ``notes`` are sentences for the user about
+    repairs and choices made while reading.
     """
 
     path: Path | None = None
@@ -32,6 +34,7 @@ class SourceHeader:
     grid: VoxelGrid | None = None
     nifti: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     notes: tuple[str, ...] = ()
+    affine: tuple[tuple[float, ...], ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,16 @@
+"""Reading volumes and writing masks, in the formats of the clinic and of research."""
+
+from napari_mednext.formats.naming import ENDINGS, WRITABLE_ENDINGS, mask_name
+from napari_mednext.formats.opening import open_volume
+from napari_mednext.formats.placing import check_output
+from napari_mednext.formats.writing import save_segmentation, save_volume
+
+__all__ = [
+    "ENDINGS",
+    "WRITABLE_ENDINGS",
+    "check_output",
+    "mask_name",
+    "open_volume",
+    "save_segmentation",
+    "save_volume",
+]

@@ -1,0 +1,105 @@
+"""Files that SimpleITK cannot read, through nibabel.
+
+NIfTI-2, NIfTI with axes that are not perpendicular, and FreeSurfer's .mgh and .mgz.
+nibabel is imported on first use: it costs a third of a second.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_mednext.errors import FormatError, InputError
+from napari_mednext.formats.itk import choose_frame
+
+__all__ = ["ForeignImage", "read_with_nibabel"]
+
+
+@dataclass(frozen=True)
+class ForeignImage:
+    """Voxels (c, z, y, x) and affine (4, 4), index (z, y, x, 1) to L, P, S in mm."""
+
+    array: NDArray[Any]
+    affine: NDArray[np.float64]
+
+
+def read_with_nibabel(path: Path, *, frame: int | None) -> ForeignImage:
+    """Read one volume; scaled integers become float32, as ITK makes them.
+
+    Axes beyond the fourth are channels.
+
+    Raises
+    ------
+    FormatError
+        If nibabel cannot read the file, or it is 2D or complex.
+    ChannelError
+        If a frame must be chosen, or the chosen one is not there.
+    """
+    import nibabel as nib
+
+    try:
+        image: Any = nib.load(path)
+        if len(image.shape) < 3:
+            msg = (
+                f"a volume has three axes, but {path.name!r} is a 2D image of "
+                f"{' x '.join(map(str, image.shape))} pixels: open a 3D file"
+            )
+            raise FormatError(msg)
+        frames = int(image.shape[3]) if len(image.shape) > 3 else 1
+        chosen = choose_frame(path.name, frames, frame)
+        one = (slice(None),) * 3 + ((chosen,) if len(image.shape) > 3 else ())
+        voxels = np.asanyarray(image.dataobj[one])
+        if voxels.dtype.kind == "f" and image.get_data_dtype().kind in "iu":
+            voxels = voxels.astype(np.float32)
+        affine = np.asarray(image.affine, dtype=np.float64)
+    except InputError:
+        raise
+    except (
+        nib.filebasedimages.ImageFileError,
+        nib.spatialimages.HeaderDataError,
+        nib.spatialimages.HeaderTypeError,
+        ValueError,
+        KeyError,
+        OSError,
+        EOFError,
+        zlib.error,
+    ) as error:
+        msg = (
+            f"{path.name!r} must be a volume in a known format, but it cannot be read "
+            f"({_first_line(error)}): check that the file is whole and is an image"
+        )
+        raise FormatError(msg) from error
+    return ForeignImage(_channels_first(voxels, path), _lps(affine))
+
+
+def _channels_first(voxels: NDArray[Any], path: Path) -> NDArray[Any]:
+    """Turn (x, y, z, ...) voxels, plain or RGB, into native (c, z, y, x)."""
+    if voxels.dtype.names is not None:
+        voxels = np.stack([voxels[name] for name in voxels.dtype.names], axis=-1)
+    if voxels.dtype.kind == "c":
+        msg = (
+            f"voxels must be real numbers, {path.name!r} holds complex ones: "
+            "save the magnitude"
+        )
+        raise FormatError(msg)
+    if voxels.dtype.itemsize > 8:
+        voxels = voxels.astype(np.float64)
+    voxels = voxels.reshape(*voxels.shape[:3], -1)
+    native = voxels.dtype.newbyteorder("=")
+    return np.ascontiguousarray(voxels.transpose(3, 2, 1, 0), dtype=native)
+
+
+def _lps(affine: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn nibabel's (x, y, z, 1) to R, A, S into this package's affine."""
+    turned: NDArray[np.float64] = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+    return turned[:, [2, 1, 0, 3]]
+
+
+def _first_line(error: BaseException) -> str:
+    """Return the first line of an error's text."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

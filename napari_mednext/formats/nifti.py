@@ -1,0 +1,149 @@
+"""NIfTI-1, NIfTI-2 and Analyze files."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_mednext.errors import FormatError, InputError
+from napari_mednext.formats import itk
+from napari_mednext.formats.foreign import read_with_nibabel
+from napari_mednext.formats.nifti_geometry import Placement, grid_of_header
+from napari_mednext.formats.nifti_header import (
+    NiftiHeader,
+    open_maybe_gzip,
+    read_header,
+)
+
+__all__ = ["NiftiFile", "find_nifti"]
+
+#: Bytes decompressed at a time while checking that a file is whole.
+_CHUNK = 1 << 22
+
+
+@dataclass(frozen=True)
+class NiftiFile:
+    """A NIfTI file or pair, known by its header."""
+
+    path: Path
+    header: NiftiHeader
+    voxels: Path
+
+    def read(self, *, frame: int | None) -> tuple[NDArray[Any], Placement]:
+        """Return the (c, z, y, x) voxels, scaled to real values, and their place.
+
+        Raises
+        ------
+        FormatError
+            If the file is damaged, 2D or of a voxel type that cannot be used.
+        GeometryError
+            If the header puts the voxels nowhere.
+        ChannelError
+            If a frame must be chosen, or the chosen one is not there.
+        """
+        if len(self.header.dim) < 3:
+            sizes = " x ".join(map(str, self.header.dim))
+            msg = (
+                f"a volume has three axes, but {self.path.name!r} is a 2D image of "
+                f"{sizes} pixels: open a 3D file or a DICOM folder"
+            )
+            raise FormatError(msg)
+        placement = grid_of_header(self.header)
+        self.check_whole()
+        try:
+            image = itk.read_voxels(self.path, frame=frame)
+        except InputError:
+            raise
+        except RuntimeError:
+            # NIfTI-2, axes that are not perpendicular, rare voxel types.
+            return read_with_nibabel(self.path, frame=frame).array, placement
+        return itk.voxels_of(image), placement
+
+    def check_whole(self) -> None:
+        """Refuse a file that ends before its last voxel.
+
+        ITK fills what is missing with zeros and says nothing, and does not look at the
+        checksum of gzip; so the file is decompressed once more, at about 400 MB/s.
+
+        Raises
+        ------
+        FormatError
+            If voxels are missing or the checksum is wrong.
+        """
+        start = self.header.vox_offset
+        wanted = start + self.header.data_bytes
+        try:
+            present = _length(self.voxels)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            msg = (
+                f"{self.voxels.name!r} must be a whole gzip file, but it is damaged or "
+                "cut short: copy it again from where it came"
+            )
+            raise FormatError(msg) from error
+        if present < wanted:
+            msg = (
+                f"{self.voxels.name!r} must hold {wanted} bytes by its header, but it "
+                f"holds {present}: copy it again from where it came"
+            )
+            raise FormatError(msg)
+
+
+def find_nifti(path: Path) -> NiftiFile | None:
+    """Return the NIfTI file at a path, which may be either file of a pair, or None.
+
+    Raises
+    ------
+    FormatError
+        If the header is damaged, or the other file of a pair is missing.
+    """
+    header_path = _partner(path, ".hdr") if _is_image_part(path) else path
+    if header_path is None:
+        return None
+    header = read_header(header_path)
+    if header is None:
+        return None
+    if not header.is_pair:
+        return NiftiFile(path, header, path)
+    voxels = _partner(path, ".img")
+    if voxels is None:
+        msg = (
+            f"{path.name!r} is the header of a pair, but its .img file is not beside "
+            "it: put both into one folder"
+        )
+        raise FormatError(msg)
+    return NiftiFile(path, header, voxels)
+
+
+def _is_image_part(path: Path) -> bool:
+    """Whether the file is the voxel half of a pair by its name."""
+    return path.name.lower().endswith((".img", ".img.gz"))
+
+
+def _partner(path: Path, ending: str) -> Path | None:
+    """Return the half of a pair that ends in ``ending``, compressed or not."""
+    name = path.name[:-3] if path.name.lower().endswith(".gz") else path.name
+    stem = name[:-4]
+    upper = ending.upper()
+    for last in (ending, ending + ".gz", upper, upper + ".GZ"):
+        candidate = path.with_name(stem + last)
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def _length(path: Path) -> int:
+    """Return the number of bytes in a file, decompressed; checks its checksum."""
+    with path.open("rb") as stream:
+        if stream.read(2) != b"\x1f\x8b":
+            return path.stat().st_size
+    total = 0
+    with open_maybe_gzip(path) as stream:
+        while chunk := stream.read(_CHUNK):
+            total += len(chunk)
+    return total
