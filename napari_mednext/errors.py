@@ -52,7 +52,12 @@ class GeometryError(InputError):
 
 
 class ChannelError(InputError):
-    """A volume has the wrong number of channels or no chosen frame."""
+    """A volume has the wrong number of channels or no chosen frame.
+
+    ``frames`` is how many there are to choose from when a frame has to be chosen.
+    """
+
+    frames: int = 0
 
 
 class SettingsError(InputError):

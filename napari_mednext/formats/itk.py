@@ -45,7 +45,9 @@ def choose_frame(name: str, frames: int, frame: int | None) -> int:
                 f"{name!r} holds {frames} volumes, one per frame: "
                 f"choose a frame from 0 to {frames - 1}"
             )
-            raise ChannelError(msg)
+            error = ChannelError(msg)
+            error.frames = frames
+            raise error
         return 0
     if not 0 <= frame < frames:
         msg = (
