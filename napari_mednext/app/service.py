@@ -106,7 +106,7 @@ class SegmentService:
         if model is not None:
             # A child that dies just now is noticed, and replaced, by the next run.
             with contextlib.suppress(OSError):
-                child.channel.send(("load", str(model), device))
+                child.channel.send(("load", _absolute(model), device))
 
     @property
     def pid(self) -> int | None:
@@ -169,7 +169,7 @@ class SegmentService:
         volume = replace(volume, array=np.ascontiguousarray(volume.array))
         request = {
             "volume": volume,
-            "model": str(model),
+            "model": _absolute(model),
             "settings": settings,
             "roi": roi,
             "focus": focus,
@@ -289,6 +289,11 @@ def _acquired(lock: threading.Lock, cancel: CancelFlag | None) -> Iterator[None]
         yield
     finally:
         lock.release()
+
+
+def _absolute(model: str | Path) -> str | Path:
+    """Return a name as it is, and a folder so that any process finds it."""
+    return model if isinstance(model, str) else model.absolute()
 
 
 def _rebuilt(name: str, message: str, trace: str) -> MednextError:

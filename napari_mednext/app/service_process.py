@@ -16,16 +16,16 @@ import threading
 import time
 import traceback
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from napari_mednext.app.engine import Engine
 from napari_mednext.app.wire import Channel
-from napari_mednext.progress import CancelFlag, Progress
 
 if TYPE_CHECKING:
-    from napari_mednext.app.service import PreviewCallback
-    from napari_mednext.inference import Model
-    from napari_mednext.progress import ProgressCallback
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from napari_mednext.progress import CancelFlag, Progress, ProgressCallback
     from napari_mednext.volume import Segmentation
 
 __all__ = ["Backend", "InferenceBackend", "main"]
@@ -44,7 +44,7 @@ class Backend(Protocol):
         """Load what takes long and return the names of the devices."""
         ...
 
-    def load(self, model: str, device: str) -> None:
+    def load(self, model: str | Path, device: str) -> None:
         """Load a model and keep it."""
         ...
 
@@ -53,7 +53,7 @@ class Backend(Protocol):
         request: dict[str, Any],
         *,
         on_progress: ProgressCallback,
-        on_preview: PreviewCallback | None,
+        on_preview: Callable[[Any], None] | None,
         cancel: CancelFlag,
     ) -> Segmentation:
         """Do one request of :meth:`SegmentService.segment`."""
@@ -64,52 +64,29 @@ class InferenceBackend:
     """The real engine; keeps the last model loaded."""
 
     def __init__(self) -> None:
-        self._model: Model | None = None
-        self._key: tuple[str, str] | None = None
+        self._engine = Engine()
 
     def warm(self) -> tuple[str, ...]:
         """Import torch and the engine, and return the devices that torch sees."""
         import_module("napari_mednext.inference")
         return torch_devices()
 
-    def load(self, model: str, device: str) -> None:
+    def load(self, model: str | Path, device: str) -> None:
         """Load a model, after letting go of another one."""
-        self._warm_model(model, device)
+        self._engine.load(model, device)
 
     def segment(
         self,
         request: dict[str, Any],
         *,
         on_progress: ProgressCallback,
-        on_preview: PreviewCallback | None,
+        on_preview: Callable[[Any], None] | None,
         cancel: CancelFlag,
     ) -> Segmentation:
-        """Segment with :meth:`napari_mednext.inference.Model.segment`."""
-        settings = request["settings"]
-        device = settings.device if settings is not None else "auto"
-        on_progress(Progress(0, 1, "loading the model"))
-        model = self._warm_model(request["model"], device)
-        return model.segment(
-            request["volume"],
-            settings=settings,
-            roi=request["roi"],
-            focus=request["focus"],
-            probabilities=request["probabilities"],
-            on_progress=on_progress,
-            on_preview=on_preview,
-            cancel=cancel,
+        """Segment with :meth:`napari_mednext.app.engine.Engine.segment`."""
+        return self._engine.segment(
+            **request, on_progress=on_progress, on_preview=on_preview, cancel=cancel
         )
-
-    def _warm_model(self, name: str, device: str) -> Model:
-        """Return the model, loading it when it is another one than last time."""
-        from napari_mednext.inference import load_model
-
-        key = (name, device)
-        if self._model is None or self._key != key:
-            self._model = None  # frees its memory before the next one needs it
-            self._model = load_model(_name_or_folder(name), device=device)
-            self._key = key
-        return self._model
 
 
 def torch_devices() -> tuple[str, ...]:
@@ -225,7 +202,7 @@ def _warm(engine: Backend, channel: Channel) -> None:
         _send(channel, ("ready", 0, devices))
 
 
-def _load(engine: Backend, model: str, device: str) -> None:
+def _load(engine: Backend, model: str | Path, device: str) -> None:
     """Load a model ahead; a failure is told by the run that wants it."""
     try:
         engine.load(model, device)
@@ -259,11 +236,12 @@ def _segment(
     def on_preview(preview: Any) -> None:
         _send(channel, ("preview", number, preview.slices, preview.labels))
 
+    previews = request.pop("previews")
     try:
         result = engine.segment(
             request,
             on_progress=on_progress,
-            on_preview=on_preview if request["previews"] else None,
+            on_preview=on_preview if previews else None,
             cancel=cancel,
         )
     except Exception as error:  # noqa: BLE001 - the boundary of the process
@@ -279,8 +257,3 @@ def _send(channel: Channel, message: tuple[Any, ...]) -> None:
         channel.send(message)
     except OSError:
         os._exit(0)
-
-
-def _name_or_folder(name: str) -> str | Path:
-    """Return a path where the name is one."""
-    return Path(name) if os.sep in name or "/" in name else name

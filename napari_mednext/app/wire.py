@@ -20,15 +20,11 @@ import sys
 import threading
 from copyreg import dispatch_table
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from napari_mednext.errors import StorageError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 
 __all__ = ["Channel", "widen_pipe"]
 
