@@ -27,6 +27,7 @@ QUIET := $(shell test -t 2 || echo -q)
 PIP := $(BIN)/python -m pip install $(QUIET) --disable-pip-version-check -c constraints.txt
 HAS_DISPLAY := $(DISPLAY)$(WAYLAND_DISPLAY)
 export PYTHON
+unexport PYTHONPATH PYTHONHOME
 
 .PHONY: help demo test lint types contracts tests oracle format clean
 help:
@@ -36,7 +37,7 @@ help:
 
 $(VENV)/torch.stamp: constraints.txt
 	@scripts/system_packages.sh python
-	@[ -x $(BIN)/python ] || { echo "making $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@[ -x $(BIN)/pip ] || { echo "making $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "installing torch (where it comes with its CUDA parts, some gigabytes)"
 	@$(PIP) $(TORCH_ARGS) torch
 	@touch $@
@@ -71,7 +72,7 @@ test: lint types contracts tests oracle
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
-	$(BIN)/ruff check --preview --select DOC501,DOC502 napari_mednext
+	$(BIN)/ruff check --preview --select DOC501 napari_mednext
 	$(BIN)/ruff format --check .
 	$(BIN)/npe2 validate napari.yaml
 

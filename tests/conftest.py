@@ -1,0 +1,84 @@
+"""What every test may use, and the guards that fail a test which leaves a mess."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+# napari's own test fixtures reset the settings file that this names. Import order
+# matters: napari reads it once.
+os.environ.setdefault(
+    "NAPARI_CONFIG", str(Path(tempfile.mkdtemp(prefix="napari-config-"), "napari.yaml"))
+)
+
+import numpy as np
+import psutil
+import pytest
+
+#: How long threads and processes that a test has ended may take to be gone.
+GRACE_S = 5.0
+
+#: Qt, napari and torch set these when they are imported; pytest sets its own.
+FREE_VARIABLES = ("PYTEST_", "QT_", "KMP_", "TORCH", "NAPARI_", "PYQTGRAPH_", "VISPY_")
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """The folder of real scans beside the repository; skips where it is missing."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the folder ../shared/data of real scans is not here")
+    return folder
+
+
+def _settled(leftovers):
+    """Leftovers that are still there after the grace."""
+    end = time.monotonic() + GRACE_S
+    rest = leftovers()
+    while rest and time.monotonic() < end:
+        threading.Event().wait(0.02)
+        rest = leftovers()
+    return rest
+
+
+def _children():
+    return {
+        child
+        for child in psutil.Process().children(recursive=True)
+        if child.is_running() and child.status() != psutil.STATUS_ZOMBIE
+    }
+
+
+def _threads():
+    return {t for t in threading.enumerate() if t.is_alive() and not t.daemon}
+
+
+def _variables():
+    return {k: v for k, v in os.environ.items() if not k.startswith(FREE_VARIABLES)}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_stray_process():
+    """Fail a module that leaves processes; its tests may share one."""
+    before = _children()
+    yield
+    left = _settled(lambda: _children() - before)
+    assert not left, f"the tests of this file left processes: {left}"
+
+
+@pytest.fixture(autouse=True)
+def _no_mess():
+    """Fail a test that leaves threads, variables or a seed behind."""
+    threads, variables = _threads(), _variables()
+    folder = Path.cwd()
+    random_state = np.random.get_state()[1].copy()  # noqa: NPY002 - it is watched
+    yield
+    left = _settled(lambda: _threads() - threads)
+    assert not left, f"the test left threads: {left}"
+    assert _variables() == variables, "the test changed the environment"
+    assert Path.cwd() == folder, "the test changed the working folder"
+    same = np.array_equal(np.random.get_state()[1], random_state)  # noqa: NPY002
+    assert same, "the test moved numpy's global random state: use default_rng"
