@@ -16,19 +16,39 @@ from napari_mednext.errors import ChannelError, FormatError
 
 __all__ = ["affine_of", "choose_frame", "itk_image", "quiet", "read_voxels", "voxels_of"]
 
-_quiet_lock = threading.Lock()
+class _Quiet:
+    """How many readers want ITK quiet: its switch is one for the whole process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._wanted = 0
+        self._before = True
+
+    def begin(self) -> None:
+        with self._lock:
+            if self._wanted == 0:
+                self._before = sitk.ProcessObject.GetGlobalWarningDisplay()
+                sitk.ProcessObject.SetGlobalWarningDisplay(False)
+            self._wanted += 1
+
+    def end(self) -> None:
+        with self._lock:
+            self._wanted -= 1
+            if self._wanted == 0:
+                sitk.ProcessObject.SetGlobalWarningDisplay(self._before)
+
+
+_quiet = _Quiet()
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep ITK from printing warnings; one thread at a time, and put back after."""
-    with _quiet_lock:
-        before = sitk.ProcessObject.GetGlobalWarningDisplay()
-        sitk.ProcessObject.SetGlobalWarningDisplay(False)
-        try:
-            yield
-        finally:
-            sitk.ProcessObject.SetGlobalWarningDisplay(before)
+    """Keep ITK from printing warnings; its switch is put back when all are done."""
+    _quiet.begin()
+    try:
+        yield
+    finally:
+        _quiet.end()
 
 
 def choose_frame(name: str, frames: int, frame: int | None) -> int:
