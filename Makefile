@@ -31,7 +31,7 @@ unexport PYTHONPATH PYTHONHOME
 
 .PHONY: help demo test lint types contracts tests oracle format clean
 help:
-	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
+	@sed -n '/^#/!q;s/^# \{0,1\}//p' Makefile
 
 # ---- environments; the stamps make the second run quick ----
 

@@ -25,7 +25,6 @@ def machine(tmp_path):
         path.chmod(0o755)
 
     add("apt-get", f'echo "apt-get $*" >> {tmp_path}/calls')
-    add("uname", "echo Linux") if not (tmp_path / "uname").exists() else None
     tmp_path.joinpath("calls").touch()
     machine = type("Machine", (), {})()
     machine.folder, machine.add = tmp_path, add
@@ -137,3 +136,37 @@ def test_failure_of_the_command_is_passed_on(machine, repository):
     script = repository / "scripts/with_display.sh"
     done = run(machine, script, "bash", "-c", "exit 3", DISPLAY=":7")
     assert done.returncode == 3
+
+
+def test_ci_ends_with_the_closing_lines_and_the_status(machine, repository, tmp_path):
+    for tool in ("tee",):
+        (machine.folder / tool).symlink_to(shutil.which(tool))
+    closing = ["==== 3 passed in 2.00s ====", "==== 1 failed, 2 passed in 9.1s ===="]
+    machine.add(
+        "make", f'echo "$*"; echo "{closing[0]}"; echo "{closing[1]}"; echo end; exit 2'
+    )
+    done = run(machine, repository / ".ci/run", TMPDIR=str(tmp_path))
+    lines = done.stdout.splitlines()
+    assert lines[0] == "test"
+    assert lines[-2:] == closing
+    assert done.returncode == 2
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize(
+    ("display", "packages"), [("", []), (":7", ["scripts/system_packages.sh window"])]
+)
+def test_demo_asks_for_window_libraries_only_with_a_display(
+    repository, display, packages
+):
+    done = subprocess.run(
+        ["make", "-n", "-W", "pyproject.toml", "demo"],
+        cwd=repository,
+        env={"PATH": os.environ["PATH"], "DISPLAY": display},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if line.endswith(" window")] == packages
+    assert lines[-1] == ".venv/bin/napari-mednext demo"
