@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk  # noqa: N813 - the name everybody uses
-from numpy.typing import NDArray
 
 from napari_mednext.errors import ChannelError, FormatError, GeometryError
 from napari_mednext.formats import itk
@@ -23,7 +21,13 @@ from napari_mednext.formats.dicom_stacks import (
 )
 from napari_mednext.formats.itk import choose_frame
 from napari_mednext.formats.reading import existing, finished
-from napari_mednext.volume import Volume
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_mednext.volume import Volume
 
 __all__ = ["Series", "choose_series", "dicom_files", "group_series", "list_series"]
 
@@ -124,7 +128,7 @@ def list_series(folder: str | Path) -> tuple[Series, ...]:
 
 def dicom_files(paths: Iterable[Path]) -> list[Path]:
     """Return the DICOM files among files and in folders, sorted by path."""
-    found = []
+    found: list[Path] = []
     for path in paths:
         inside = path.rglob("*") if path.is_dir() else [path]
         found.extend(p for p in inside if p.is_file() and is_dicom(p))
@@ -159,6 +163,7 @@ def choose_series(
     Parameters
     ----------
     groups : sequence of SeriesGroup
+        In the order in which they are named.
     series : str or None
         A uid, or a description that only one of them has.
     where : str
@@ -170,7 +175,7 @@ def choose_series(
         If there is none, several without a choice, or none that is called ``series``.
     """
     if not groups:
-        msg = f"{where!r} must hold a DICOM series, but it has none: choose another folder"
+        msg = f"{where!r} must hold a DICOM series, but it has none: choose another"
         raise FormatError(msg)
     if series is not None:
         meant = [g for g in groups if series in (g.series.uid, g.series.description)]
@@ -258,11 +263,11 @@ def _series_notes(
     beside = [path.name for path in unreadable if path.parent == first.path.parent]
     if beside:
         some = ", ".join(map(repr, beside[:_NAMED]))
-        notes.append(f"{len(beside)} DICOM files cannot be read and are missing: {some}")
-    if first.size[2] > 1:
         notes.append(
-            "a multi-frame file: its frames are taken as evenly spaced slices"
+            f"{len(beside)} DICOM files cannot be read and are missing: {some}"
         )
+    if first.size[2] > 1:
+        notes.append("a multi-frame file: its frames are taken as evenly spaced slices")
     if first.tag("0028|0004") == "MONOCHROME1":
         notes.append("the images are stored inverted (MONOCHROME1): dark is bright")
     return notes
@@ -323,7 +328,9 @@ def _decoded(one: ImageHeader) -> NDArray[Any]:
 
 def _with_notes(volume: Volume, notes: Sequence[str]) -> Volume:
     """Return the volume with notes put before its own."""
-    source = replace(volume.source, notes=tuple(dict.fromkeys((*notes, *volume.source.notes))))
+    source = replace(
+        volume.source, notes=tuple(dict.fromkeys((*notes, *volume.source.notes)))
+    )
     return replace(volume, source=source)
 
 

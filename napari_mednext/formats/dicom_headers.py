@@ -6,14 +6,16 @@ import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import SimpleITK as sitk  # noqa: N813 - the name everybody uses
-from numpy.typing import NDArray
 
 from napari_mednext.formats import itk
 from napari_mednext.formats.naming import ending_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["ImageHeader", "is_dicom", "read_headers"]
 

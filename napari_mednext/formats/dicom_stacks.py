@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_mednext.errors import GeometryError
 from napari_mednext.formats.dicom_headers import FRAME_TAGS, ImageHeader
 from napari_mednext.formats.nifti_geometry import Placement, place
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["Stack", "make_stacks", "place_stack", "same_plane", "without_copies"]
 
@@ -86,7 +89,8 @@ def make_stacks(slices: Sequence[ImageHeader]) -> list[Stack]:
             parts[one.number(tag), one.tag(tag)].append(one)
         if len(parts) > 1 and not any(_crowded(part) for part in parts.values()):
             return [
-                Stack(_sorted(parts[key]), f"{meaning} {key[1]}") for key in sorted(parts)
+                Stack(_sorted(parts[key]), f"{meaning} {key[1]}")
+                for key in sorted(parts)
             ]
     places = defaultdict(list)
     for one in slices:
@@ -135,7 +139,9 @@ def place_stack(stack: Stack) -> Placement:
         )
         raise GeometryError(msg)
     return place(
-        (len(slices), first.size[1], first.size[0]), affine, *_stack_notes(stack, stray_mm)
+        (len(slices), first.size[1], first.size[0]),
+        affine,
+        *_stack_notes(stack, stray_mm),
     )
 
 
@@ -145,7 +151,7 @@ def _stack_notes(stack: Stack, stray_mm: float) -> list[str]:
     notes = []
     if stray_mm > _ROUNDING_MM:
         notes.append(
-            f"the slices are not evenly spaced: one lies {stray_mm:.2g} mm off its place"
+            f"the slices are not evenly spaced: one lies {stray_mm:.2g} mm off"
         )
     step = np.subtract(slices[-1].origin, slices[0].origin)
     cosine = float(slices[0].matrix[:, 2] @ step / np.linalg.norm(step))

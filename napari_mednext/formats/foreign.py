@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_mednext.errors import FormatError, InputError
 from napari_mednext.formats.itk import choose_frame
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["ForeignImage", "read_with_nibabel"]
 

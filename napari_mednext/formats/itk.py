@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk  # noqa: N813 - the name everybody uses
-from numpy.typing import NDArray
 
 from napari_mednext.errors import ChannelError, FormatError
 
-__all__ = ["affine_of", "choose_frame", "itk_image", "quiet", "read_voxels", "voxels_of"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+__all__ = [
+    "affine_of",
+    "choose_frame",
+    "itk_image",
+    "quiet",
+    "read_voxels",
+    "voxels_of",
+]
+
 
 class _Quiet:
     """How many readers want ITK quiet: its switch is one for the whole process."""
@@ -28,7 +39,7 @@ class _Quiet:
         with self._lock:
             if self._wanted == 0:
                 self._before = sitk.ProcessObject.GetGlobalWarningDisplay()
-                sitk.ProcessObject.SetGlobalWarningDisplay(False)
+                sitk.ProcessObject.GlobalWarningDisplayOff()
             self._wanted += 1
 
     def end(self) -> None:
@@ -111,22 +122,25 @@ def read_voxels(path: Path, *, frame: int | None) -> sitk.Image:
             raise FormatError(msg)
         if len(size) > 3:
             return _one_frame(reader, choose_frame(path.name, size[3], frame))
-        else:
-            choose_frame(path.name, 1, frame)
-            return reader.Execute()
+        choose_frame(path.name, 1, frame)
+        image: sitk.Image = reader.Execute()
+        return image
 
 
 def _one_frame(reader: sitk.ImageFileReader, frame: int) -> sitk.Image:
-    """Read one volume of a file with more than three axes; those past four are channels."""
+    """Read one volume of a file with more axes; those past four are channels."""
     size = list(reader.GetSize())
     beyond = len(size) - 3
-    images = []
+    images: list[sitk.Image] = []
     for channel in range(int(np.prod(size[4:], dtype=int))):
         rest = np.unravel_index(channel, size[4:], order="F") if size[4:] else ()
         reader.SetExtractSize([*size[:3], *[0] * beyond])
         reader.SetExtractIndex([0, 0, 0, frame, *(int(i) for i in rest)])
         images.append(reader.Execute())
-    return images[0] if len(images) == 1 else sitk.Compose(images)
+    if len(images) == 1:
+        return images[0]
+    image: sitk.Image = sitk.Compose(images)
+    return image
 
 
 def voxels_of(image: sitk.Image) -> NDArray[Any]:
@@ -147,7 +161,7 @@ def affine_of(image: sitk.Image) -> NDArray[np.float64]:
 
 
 def itk_image(array: NDArray[Any], affine: NDArray[np.float64]) -> sitk.Image:
-    """Return an image of a (z, y, x) or (c, z, y, x) array; the inverse of the above."""
+    """Return an image of a (z, y, x) or (c, z, y, x) array."""
     vector = array.ndim == 4
     voxels = np.moveaxis(array, 0, -1) if vector else array
     image = sitk.GetImageFromArray(np.ascontiguousarray(voxels), isVector=vector)

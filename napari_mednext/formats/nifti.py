@@ -6,10 +6,7 @@ import gzip
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from napari_mednext.errors import FormatError, InputError
 from napari_mednext.formats import itk
@@ -20,6 +17,9 @@ from napari_mednext.formats.nifti_header import (
     open_maybe_gzip,
     read_header,
 )
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["NiftiFile", "find_nifti"]
 

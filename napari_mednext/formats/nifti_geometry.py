@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_mednext.errors import GeometryError
-from napari_mednext.formats.nifti_header import NiftiHeader
 from napari_mednext.volume.grid import (
     VoxelGrid,
     affine_gap_mm,
     nearest_grid,
     nearest_rotation,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from napari_mednext.formats.nifti_header import NiftiHeader
 
 __all__ = ["Placement", "grid_of_header", "place", "raw_of_grid"]
 

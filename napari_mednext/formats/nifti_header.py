@@ -11,15 +11,18 @@ import gzip
 import math
 import struct
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_mednext.errors import FormatError, GeometryError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
 
 __all__ = ["NiftiHeader", "mask_header", "open_maybe_gzip", "read_header"]
 
@@ -29,7 +32,16 @@ _MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 _UNIT_NAMES = {1: "metres", 3: "micrometres"}
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 #: NIfTI data type -> bits of a voxel; the writer's codes are in ``_CODES``.
-_CODES = {"u1": 2, "i2": 4, "i4": 8, "f4": 16, "f8": 64, "i1": 256, "u2": 512, "u4": 768}
+_CODES = {
+    "u1": 2,
+    "i2": 4,
+    "i4": 8,
+    "f4": 16,
+    "f8": 64,
+    "i1": 256,
+    "u2": 512,
+    "u4": 768,
+}
 INTENT_LABEL, INTENT_VECTOR = 1002, 1007
 _DATA_OFFSET = 352
 
@@ -92,9 +104,21 @@ class NiftiHeader:
             b, c, d = b / length, c / length, d / length
         rotation = np.array(
             [
-                [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
-                [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
-                [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c],
+                [
+                    a * a + b * b - c * c - d * d,
+                    2 * (b * c - a * d),
+                    2 * (b * d + a * c),
+                ],
+                [
+                    2 * (b * c + a * d),
+                    a * a + c * c - b * b - d * d,
+                    2 * (c * d - a * b),
+                ],
+                [
+                    2 * (b * d - a * c),
+                    2 * (c * d + a * b),
+                    a * a + d * d - b * b - c * c,
+                ],
             ]
         )
         steps = np.abs(np.asarray(self.pixdim[1:4]))
@@ -103,7 +127,7 @@ class NiftiHeader:
         return self._lps_mm(np.column_stack([rotation * steps, self.offset]))
 
     def spacing_affine(self) -> NDArray[np.float64]:
-        """(4, 4) of a header without codes: spacing only, axes along L, P, S, as ITK."""
+        """(4, 4) of a header without codes: axes along L, P, S, as ITK does."""
         affine = np.eye(4)
         steps = np.abs(np.asarray(self.pixdim[1:4])) * self.mm
         affine[:3, :3] = np.diag(steps)[:, ::-1]
@@ -124,7 +148,7 @@ class NiftiHeader:
         }
 
     def _lps_mm(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Turn 3 x 4 rows of (x, y, z, 1) to R, A, S into the affine of this package."""
+        """Turn 3 x 4 rows, (x, y, z, 1) to R, A, S, into this package's affine."""
         affine = np.eye(4)
         affine[:3] = rows * self.mm
         return cast("NDArray[np.float64]", _RAS_TO_LPS @ affine[:, [2, 1, 0, 3]])
@@ -245,7 +269,11 @@ def mask_header(
         raise GeometryError(msg)
     kind = array.dtype.newbyteorder("=").str[1:]
     sizes = array.shape[::-1]
-    dim = (3, *sizes, 1, 1, 1, 1) if array.ndim == 3 else (5, *sizes[:3], 1, sizes[3], 1, 1)
+    dim = (
+        (3, *sizes, 1, 1, 1, 1)
+        if array.ndim == 3
+        else (5, *sizes[:3], 1, sizes[3], 1, 1)
+    )
     head = bytearray(_DATA_OFFSET)
 
     def put(code: str, at: int, *values: Any) -> None:

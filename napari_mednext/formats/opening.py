@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_mednext.errors import FormatError
 from napari_mednext.formats.dicom import choose_series, dicom_files, group_series
 from napari_mednext.formats.dicom_headers import is_dicom
 from napari_mednext.formats.reading import existing, open_channels, open_file
 from napari_mednext.formats.sources import Source, find_sources
-from napari_mednext.volume import Volume
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_mednext.volume import Volume
 
 __all__ = ["open_source", "open_volume"]
 
@@ -82,9 +86,7 @@ def open_source(source: Source, *, frame: int | None = None) -> Volume:
     # The files are those of one series already, whatever else lies beside them.
     volume = open_volume(source.paths, frame=frame)
     notes = tuple(dict.fromkeys((*source.notes, *volume.source.notes)))
-    return replace(
-        volume, name=source.name, source=replace(volume.source, notes=notes)
-    )
+    return replace(volume, name=source.name, source=replace(volume.source, notes=notes))
 
 
 def _open_folder(folder: Path, series: str | None, frame: int | None) -> Volume:

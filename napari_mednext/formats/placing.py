@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_mednext.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["check_output", "placed"]
 
@@ -26,7 +29,10 @@ def check_output(path: str | Path, *, overwrite: bool = False) -> Path:
     path = Path(path)
     folder = path.parent
     if path.is_dir():
-        msg = f"the output must be a file, but {str(path)!r} is a folder: name a file in it"
+        msg = (
+            f"the output must be a file, but {str(path)!r} is a folder: "
+            "name a file in it"
+        )
         raise StorageError(msg)
     if path.exists() and not overwrite:
         msg = f"{str(path)!r} exists already: choose another name or allow overwriting"

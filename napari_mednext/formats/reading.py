@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813 - the name everybody uses
 from numpy.typing import NDArray
 
 from napari_mednext.errors import FormatError, GeometryError
@@ -19,6 +18,9 @@ from napari_mednext.formats.naming import ending_of, mask_name, split_channel
 from napari_mednext.formats.nifti import find_nifti
 from napari_mednext.formats.nifti_geometry import Placement, place
 from napari_mednext.volume import SourceHeader, Volume
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk  # noqa: N813 - the name everybody uses
 
 __all__ = ["existing", "open_channels", "open_file"]
 
@@ -94,7 +96,9 @@ def open_file(path: Path, *, frame: int | None) -> Volume:
     except OSError as error:
         msg = f"{path.name!r} cannot be read ({error.strerror or error})"
         raise FormatError(msg) from error
-    return finished(read.array, read.place, path=path, name=mask_name(path), **_rest(read))
+    return finished(
+        read.array, read.place, path=path, name=mask_name(path), **_rest(read)
+    )
 
 
 def finished(
@@ -202,9 +206,7 @@ def _read(path: Path, frame: int | None) -> _Read:
     return _Read(array, _placed(array, affine, *notes), name)
 
 
-def _placed(
-    array: NDArray[Any], affine: NDArray[np.float64], *notes: str
-) -> Placement:
+def _placed(array: NDArray[Any], affine: NDArray[np.float64], *notes: str) -> Placement:
     """Place a (c, z, y, x) array."""
     z, y, x = array.shape[1:]
     return place((z, y, x), affine, *notes)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_mednext.errors import FormatError
 from napari_mednext.formats.dicom import group_series
 from napari_mednext.formats.dicom_headers import is_dicom
 from napari_mednext.formats.naming import ending_of, mask_name, split_channel
 from napari_mednext.formats.reading import existing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 __all__ = ["Source", "find_sources"]
 
@@ -56,6 +59,7 @@ def find_sources(paths: str | Path | Iterable[str | Path]) -> tuple[Source, ...]
     Parameters
     ----------
     paths : path or iterable of paths
+        Files and folders.
 
     Returns
     -------
@@ -94,7 +98,9 @@ def _in_folder(folder: Path) -> list[Source]:
         if path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
-    dicom = [path for path in files if ending_of(path) in ("", ".dcm") and is_dicom(path)]
+    dicom = [
+        path for path in files if ending_of(path) in ("", ".dcm") and is_dicom(path)
+    ]
     images = [path for path in files if ending_of(path) not in ("", ".dcm")]
     sources = [*_channel_sources(_without_partners(images)), *_dicom_sources(dicom)]
     # A damaged file with the ending of DICOM is named when it is opened.
@@ -167,13 +173,18 @@ def _dicom_sources(files: Sequence[Path]) -> list[Source]:
 
 def _once(sources: Iterable[Source]) -> list[Source]:
     """Leave out sources that were reached twice."""
-    kept = {tuple(path.resolve() for path in s.paths): s for s in reversed(list(sources))}
+    kept = {
+        tuple(path.resolve() for path in s.paths): s for s in reversed(list(sources))
+    }
     return list(kept.values())[::-1]
 
 
 def _named_apart(sources: Sequence[Source]) -> list[Source]:
     """Give sources of one name the names of their folders too, or else numbers."""
-    safe = [replace(s, name=_UNSAFE.sub("_", s.name).strip("._") or "volume") for s in sources]
+    safe = [
+        replace(s, name=_UNSAFE.sub("_", s.name).strip("._") or "volume")
+        for s in sources
+    ]
     shared = Counter(source.name.casefold() for source in safe)
     taken: set[str] = set()
     result = []

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk  # noqa: N813 - the name everybody uses
-from numpy.typing import NDArray
 
 from napari_mednext.errors import GeometryError, InputError, StorageError
 from napari_mednext.formats import itk
@@ -30,6 +28,11 @@ from napari_mednext.volume import (
     VoxelGrid,
     turn_between,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
 
 __all__ = ["save_segmentation", "save_volume"]
 
@@ -89,9 +92,7 @@ def save_segmentation(
     return _write(array, target, source, Path(path), overwrite=overwrite, labels=True)
 
 
-def save_volume(
-    volume: Volume, path: str | Path, *, overwrite: bool = False
-) -> Path:
+def save_volume(volume: Volume, path: str | Path, *, overwrite: bool = False) -> Path:
     """Write an image, several channels as one vector volume, and read it back.
 
     A volume that was turned since it was read is turned back to its file's grid; one
@@ -177,7 +178,9 @@ def _write_itk(image: sitk.Image, path: Path) -> None:
     """Write through ITK, which does not say why it fails."""
     with itk.quiet():
         try:
-            sitk.WriteImage(image, str(path), True, _GZIP_LEVEL)
+            sitk.WriteImage(
+                image, str(path), useCompression=True, compressionLevel=_GZIP_LEVEL
+            )
         except RuntimeError as error:
             raise OSError(None, "the file could not be written whole") from error
 
@@ -255,6 +258,9 @@ def _written_type(array: NDArray[Any]) -> NDArray[Any]:
     if array.dtype == np.float16:
         return array.astype(np.float32)
     limits = np.iinfo(np.int32)
-    if array.dtype.kind in "iu" and limits.min <= array.min() <= array.max() <= limits.max:
+    if (
+        array.dtype.kind in "iu"
+        and limits.min <= array.min() <= array.max() <= limits.max
+    ):
         return array.astype(np.int32)
     return array.astype(np.float64)

@@ -10,11 +10,14 @@ vectors of the index axes x, y, z, in this order.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_mednext.errors import GeometryError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["VoxelGrid", "nearest_grid", "nearest_rotation"]
 
@@ -160,7 +163,7 @@ class VoxelGrid:
         return float(np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0))).max())
 
     def to_world(self, index: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return the L, P, S positions in mm of ``(z, y, x)`` indices, shape (..., 3)."""
+        """Return the L, P, S positions in mm, (..., 3), of ``(z, y, x)`` indices."""
         index = np.asarray(index, dtype=np.float64)
         world: NDArray[np.float64] = index @ self.affine[:3, :3].T + self.affine[:3, 3]
         return world
@@ -200,6 +203,7 @@ def nearest_grid(
     Parameters
     ----------
     shape : (z, y, x) voxels
+        At least one voxel an axis.
     affine : (4, 4) float64
         Takes ``(z, y, x, 1)`` indices to L, P, S in mm.
 
@@ -250,6 +254,6 @@ def nearest_grid(
 
 def _triple(name: str, value: object) -> None:
     """Refuse anything that is not a sequence of three."""
-    if np.shape(value) != (3,):  # type: ignore[arg-type]  # checked here at run time
+    if np.asarray(value).shape != (3,):
         msg = f"{name} must have three entries (z, y, x), got {value!r}"
         raise GeometryError(msg)

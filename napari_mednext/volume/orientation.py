@@ -8,14 +8,16 @@ patient towards which the index grows: ``"LPS"`` is the order of DICOM and Simpl
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_mednext.errors import GeometryError
 from napari_mednext.volume.grid import VoxelGrid
 from napari_mednext.volume.volume import Segmentation, Volume
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["Turn", "orientation_code", "reorient", "turn_between"]
 
@@ -55,8 +57,8 @@ class Turn:
         """Return a turned view of an array whose last three axes are (z, y, x)."""
         lead = array.ndim - 3
         order = (*range(lead), *(lead + axis for axis in self.axes))
-        steps = tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)
-        turned: NDArray[Any] = array.transpose(order)[(..., *steps)]
+        flipped = tuple(lead + axis for axis in range(3) if self.flips[axis])
+        turned: NDArray[Any] = np.flip(array.transpose(order), flipped)
         return turned
 
     def grid(self, grid: VoxelGrid) -> VoxelGrid:
