@@ -156,7 +156,7 @@ def _seed(node: Node) -> int | None:
 
 
 def _object(node: Node) -> dict[str, Any]:
-    node.keys()
+    node.names()
     return dict(node.value)
 
 
@@ -189,7 +189,7 @@ def _colors(node: Node) -> dict[int, tuple[int, ...]]:
 
 
 def _digests(node: Node) -> dict[str, str]:
-    for key in node.keys():  # noqa: SIM118 - a Node checks that it is an object
+    for key in node.names():
         digest = node[key]
         if not _DIGEST.fullmatch(digest.text()):
             digest.refuse("be 64 hexadecimal digits")

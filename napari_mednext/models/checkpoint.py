@@ -22,7 +22,9 @@ import pickletools
 import re
 import struct
 import threading
+import warnings
 import zipfile
+import zlib
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -32,9 +34,10 @@ from napari_mednext.models.card import read_axes
 from napari_mednext.models.documents import Node
 
 if TYPE_CHECKING:
-    import torch
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+
+    import torch
 
 __all__ = ["Checkpoint", "read_checkpoint"]
 
@@ -60,6 +63,8 @@ _REFUSED_NAME = re.compile(r"GLOBAL (\S+)")
 _NUMBER_CODE = re.compile(r"[<>|=][fiub][1248]")
 #: torch writes at most five pickles one after the other (its format before 1.6).
 _MAX_PICKLES = 5
+#: How many names a sentence lists.
+_MAX_NAMED = 3
 
 
 class Checkpoint(NamedTuple):
@@ -144,7 +149,13 @@ def _load(path: Path) -> Any:
         raise UnsafeModelError(msg)
     stand_ins: list[Any] = [(stand_in, name) for name, stand_in in _STAND_INS.items()]
     try:
-        with _ALLOW_LIST_LOCK, torch.serialization.safe_globals(stand_ins):
+        with (
+            _ALLOW_LIST_LOCK,
+            torch.serialization.safe_globals(stand_ins),
+            warnings.catch_warnings(),
+        ):
+            # What cannot be read is refused below; a warning beside adds nothing.
+            warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
     except MemoryError as error:
         msg = (
@@ -174,10 +185,13 @@ def _damaged(path: Path, reason: str) -> str:
 
 def _refused_names(path: Path, message: str) -> list[str]:
     """Return the names for which the file was refused, as far as they can be read."""
+    with warnings.catch_warnings():  # damaged texts have odd escapes
+        warnings.simplefilter("ignore")
+        names = sorted({name for name in _names(path) if not _is_known(name)})
     named = _REFUSED_NAME.search(message)
-    if named:
-        return [named[1]]
-    return sorted({name for name in _names(path) if not _is_known(name)})[:3]
+    if named and not any(name.endswith(named[1]) for name in names):
+        names.append(named[1])
+    return names[:_MAX_NAMED]
 
 
 def _is_known(name: str) -> bool:
@@ -198,7 +212,7 @@ def _names(path: Path) -> Iterator[str]:
             with path.open("rb") as stream:
                 for _ in range(_MAX_PICKLES):
                     yield from _pickled_names(stream)
-    except (OSError, ValueError, LookupError, zipfile.BadZipFile):
+    except (*_DAMAGE, MemoryError, zipfile.BadZipFile, zlib.error):
         return  # what could be read was read
 
 

@@ -145,7 +145,7 @@ def _regions(
 def _channel_names(dataset: Node) -> tuple[str, ...]:
     """Return the channel names in order, from the key of nnU-Net 2 or 1."""
     node = dataset.get("channel_names") or dataset["modality"]
-    keys = node.keys()
+    keys = node.names()
     if not keys or sorted(keys) != sorted(str(index) for index in range(len(keys))):
         node.refuse('name the channels "0", "1", ... without gaps')
     return tuple(node[str(index)].text() for index in range(len(keys)))

@@ -73,7 +73,7 @@ def read_json(path: Path) -> Node:
         msg = f"{path.name} must be JSON, got {error} in {str(path)!r}: {_ADVICE}"
         raise ModelError(msg) from error
     node = Node(value, f"{str(path)!r}")
-    node.keys()
+    node.names()
     return node
 
 
@@ -100,18 +100,18 @@ class Node:
         msg = f"{subject} must {wanted}, got {reprlib.repr(self.value)}: {advice}"
         raise ModelError(msg)
 
-    def keys(self) -> list[str]:
+    def names(self) -> list[str]:
         """Return the keys of an object, in the order of the file."""
         if not isinstance(self.value, dict):
             self.refuse("be an object")
         return [str(key) for key in self.value]
 
     def __contains__(self, key: str) -> bool:
-        return key in self.keys()
+        return key in self.names()
 
     def __getitem__(self, key: str) -> Node:
         if key not in self:
-            Node(self.keys(), self.file, self.place).refuse(f'hold the key "{key}"')
+            Node(self.names(), self.file, self.place).refuse(f'hold the key "{key}"')
         return Node(self.value[key], self.file, f"{self.place}/{key}".lstrip("/"))
 
     def get(self, key: str) -> Node | None:
@@ -120,7 +120,7 @@ class Node:
 
     def items(self) -> Iterator[tuple[str, Node]]:
         """Iterate over the keys of an object and what they hold."""
-        return ((key, self[key]) for key in self.keys())
+        return ((key, self[key]) for key in self.names())
 
     def elements(self, length: int | None = None) -> list[Node]:
         """Return the elements of a list, of the given length if there is one."""

@@ -325,7 +325,7 @@ def _configuration(path: Path, plans: Node, card: Card, folds: tuple[str, ...]) 
     The card decides, then the name of the folder, then the only one for volumes, then
     the checkpoint.
     """
-    names = plans["configurations"].keys()
+    names = plans["configurations"].names()
     if card.configuration is not None:
         if card.configuration not in names:
             plans["configurations"].refuse(

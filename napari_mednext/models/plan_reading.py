@@ -62,7 +62,7 @@ def resolve(plans: Node, name: str) -> Node:
         name = parent.text()
     merged: dict[str, Any] = {}
     for ancestor in reversed(chain):
-        configurations[ancestor].keys()
+        configurations[ancestor].names()
         merged.update(configurations[ancestor].value)
     return Node(merged, plans.file, f"configurations/{chain[0]}")
 
@@ -74,7 +74,7 @@ def volume_configurations(plans: Node) -> tuple[str, ...]:
     configurations that cannot be read.
     """
     names = []
-    for name, _ in plans["configurations"].items():
+    for name in plans["configurations"].names():
         try:
             entry = resolve(plans, name)
             size = entry["patch_size"].elements()
@@ -191,7 +191,7 @@ def _intensities(plans: Node, schemes: tuple[str, ...]) -> tuple[dict[str, float
     for channel, scheme in enumerate(schemes):
         node = None if table is None else table.get(str(channel))
         if node is None and scheme == "CTNormalization":
-            Node(None if table is None else table.keys(), plans.file).refuse(
+            Node(None if table is None else table.names(), plans.file).refuse(
                 'hold "foreground_intensity_properties_per_channel" for channel '
                 f"{channel}, which CTNormalization needs"
             )
@@ -238,7 +238,7 @@ def _architecture(entry: Node) -> tuple[str, dict[str, Any]]:
     node = entry.get("architecture")
     if node is not None:
         kwargs = node["arch_kwargs"]
-        kwargs.keys()
+        kwargs.names()
         return node["network_class_name"].text(), dict(kwargs.value)
     name = entry["UNet_class_name"]
     if name.text() not in _UNETS:
