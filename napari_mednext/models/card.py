@@ -81,7 +81,10 @@ class Card:
     """File in the folder -> SHA-256 of its content, in hexadecimal."""
 
     def __post_init__(self) -> None:
-        values = _read_fields(Node(dataclasses.asdict(self), "the model card"))
+        given = dataclasses.asdict(self)
+        if isinstance(self.colors, Mapping):
+            given["colors"] = {str(key): color for key, color in self.colors.items()}
+        values = _read_fields(Node(given, "the model card"))
         for key, value in values.items():
             object.__setattr__(self, key, value)
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_mednext.errors import FormatError, InputError
+from napari_mednext.formats import find_sources, open_source
 from napari_mednext.labels import LabelSet
+from napari_mednext.volume import reorient
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +41,10 @@ class MappingTable:
     outside : set of source values
         What a skull-stripped scan does not show.
     held_out : names of maps used for validation only
+    card : mapping
+        Fields of the model's card.
+    settings : mapping of "cpu" and "cuda" to settings as JSON
+        How the author of the table trains on such a device.
     """
 
     labels: LabelSet
@@ -47,7 +53,8 @@ class MappingTable:
     tissues: Mapping[str, frozenset[int]]
     outside: frozenset[int]
     held_out: frozenset[str]
-    title: str
+    card: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path) -> MappingTable:
@@ -80,7 +87,8 @@ class MappingTable:
                 },
                 outside=frozenset(map(int, table.get("outside", ()))),
                 held_out=frozenset(map(str, table.get("held_out", ()))),
-                title=str(table.get("title", path.stem)),
+                card=dict(table.get("card", {})),
+                settings=dict(table.get("settings", {})),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             msg = (
@@ -154,9 +162,6 @@ class LabelMaps:
 
     @classmethod
     def _from_folder(cls, path: Path) -> LabelMaps:
-        from napari_mednext.formats import find_sources, open_source
-        from napari_mednext.volume import reorient
-
         arrays: dict[str, NDArray[Any]] = {}
         spacings = []
         for source in find_sources([path]):
