@@ -21,7 +21,7 @@ from napari_mednext.volume import Segmentation, SourceHeader, Volume, VoxelGrid
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from napari.layers import Image, Labels
+    from napari.layers import Image
     from napari.utils.colormaps import DirectLabelColormap
     from numpy.typing import NDArray
 

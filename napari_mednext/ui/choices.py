@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QCoreApplication, QThread
@@ -18,19 +19,21 @@ from qtpy.QtWidgets import (
 )
 
 from napari_mednext.errors import Cancelled, ChannelError
+from napari_mednext.ui.wording import TIMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from napari_mednext.formats import Series
+    from napari_mednext.formats import Series, Source
     from napari_mednext.volume import Volume
 
 __all__ = [
     "FrameDialog",
-    "SeriesDialog",
+    "ListDialog",
     "ask_frame",
     "ask_series",
+    "ask_source",
     "open_with_choices",
     "series_line",
 ]
@@ -38,36 +41,42 @@ __all__ = [
 
 def series_line(series: Series) -> str:
     """Return a series as one line: description, modality, size."""
-    size = " × ".join(str(n) for n in reversed(series.shape))
+    size = f" {TIMES} ".join(str(n) for n in reversed(series.shape))
     parts = [series.description or "(no description)", series.modality, size]
     return " · ".join(part for part in parts if part)
 
 
-class SeriesDialog(QDialog):
-    """Lists the series of a DICOM folder, the largest one chosen."""
+class ListDialog(QDialog):
+    """Lists what can be opened; Enter or a double click opens the chosen line."""
 
-    def __init__(self, series: Sequence[Series], parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        question: str,
+        lines: Sequence[str],
+        *,
+        hints: Sequence[str] = (),
+        first: int = 0,
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Choose a series")
+        self.setWindowTitle("Choose a volume")
         self.setMinimumWidth(460)
         self.list = QListWidget(self)
-        self.list.setToolTip("The series in this folder; Enter opens the chosen one")
-        self.list.setAccessibleName("Series")
-        for one in series:
-            item = QListWidgetItem(series_line(one))
-            item.setToolTip("\n".join([f"{len(one.files)} files", *one.notes]))
+        self.list.setToolTip("Enter opens the chosen line")
+        self.list.setAccessibleName(question)
+        for line, hint in zip_longest(lines, hints, fillvalue=""):
+            item = QListWidgetItem(line)
+            item.setToolTip(hint)
             self.list.addItem(item)
-        sizes = [len(one.files) for one in series]
-        self.list.setCurrentRow(sizes.index(max(sizes)) if sizes else 0)
+        self.list.setCurrentRow(first)
         self.list.itemActivated.connect(self.accept)
-        heading = QLabel(f"This folder holds {len(series)} series. Open which one?")
         layout = QVBoxLayout(self)
-        layout.addWidget(heading)
+        layout.addWidget(QLabel(question))
         layout.addWidget(self.list)
         layout.addWidget(_buttons(self))
 
     def chosen(self) -> int:
-        """Return the index of the chosen series."""
+        """Return the index of the chosen line."""
         return int(self.list.currentRow())
 
 
@@ -94,18 +103,42 @@ class FrameDialog(QDialog):
 def ask_series(series: Sequence[Series], parent: QWidget | None = None) -> str:
     """Return the uid of the series to open; asks when there are several.
 
+    Where nobody can be asked it is the one with the most files.
+
     Raises
     ------
     Cancelled
         If the question was closed without an answer.
     """
+    sizes = [len(one.files) for one in series]
+    largest = sizes.index(max(sizes))
     if len(series) == 1 or not _can_ask():
-        return series[0].uid
-    dialog = SeriesDialog(series, parent)
-    if dialog.exec() != QDialog.DialogCode.Accepted:
-        msg = "no series was chosen"
-        raise Cancelled(msg)
-    return series[dialog.chosen()].uid
+        return series[largest].uid
+    dialog = ListDialog(
+        f"This folder holds {len(series)} series. Open which one?",
+        [series_line(one) for one in series],
+        hints=["\n".join([f"{len(one.files)} files", *one.notes]) for one in series],
+        first=largest,
+        parent=parent,
+    )
+    return series[_answer(dialog)].uid
+
+
+def ask_source(sources: Sequence[Source], parent: QWidget | None = None) -> Source:
+    """Return the volume to open of those found in a folder; asks.
+
+    Raises
+    ------
+    Cancelled
+        If the question was closed without an answer.
+    """
+    dialog = ListDialog(
+        f"This folder holds {len(sources)} volumes. Open which one?",
+        [source.name for source in sources],
+        hints=["\n".join(str(p) for p in source.paths[:5]) for source in sources],
+        parent=parent,
+    )
+    return sources[_answer(dialog)]
 
 
 def ask_frame(frames: int, parent: QWidget | None = None) -> int:
@@ -116,11 +149,7 @@ def ask_frame(frames: int, parent: QWidget | None = None) -> int:
     Cancelled
         If the question was closed without an answer.
     """
-    dialog = FrameDialog(frames, parent)
-    if dialog.exec() != QDialog.DialogCode.Accepted:
-        msg = "no frame was chosen"
-        raise Cancelled(msg)
-    return dialog.chosen()
+    return _answer(FrameDialog(frames, parent))
 
 
 def open_with_choices(paths: Sequence[Path], parent: QWidget | None = None) -> Volume:
@@ -157,12 +186,18 @@ def open_with_choices(paths: Sequence[Path], parent: QWidget | None = None) -> V
     try:
         return formats.open_volume(target, series=series)
     except ChannelError as error:
-        frames = getattr(error, "frames", 0)
-        if frames < 2 or not _can_ask():
+        if error.frames < 2 or not _can_ask():
             raise
-        return formats.open_volume(
-            target, series=series, frame=ask_frame(frames, parent)
-        )
+        frame = ask_frame(error.frames, parent)
+    return formats.open_volume(target, series=series, frame=frame)
+
+
+def _answer(dialog: ListDialog | FrameDialog) -> int:
+    """Show a question and return what was chosen."""
+    if dialog.exec() != QDialog.DialogCode.Accepted:
+        msg = "nothing was chosen"
+        raise Cancelled(msg)
+    return dialog.chosen()
 
 
 def _buttons(dialog: QDialog) -> QDialogButtonBox:

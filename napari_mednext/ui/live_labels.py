@@ -1,0 +1,172 @@
+"""The labels layer that fills up while a volume is segmented."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_mednext.errors import Cancelled
+from napari_mednext.ui.bridge import (
+    METADATA_KEY,
+    LayerOrigin,
+    empty_segmentation,
+    labels_layer,
+)
+from napari_mednext.ui.view import shows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from napari.layers import Labels
+
+    from napari_mednext.labels import LabelSet
+    from napari_mednext.volume import Segmentation, Volume
+
+__all__ = ["LiveLabels", "first_layer", "new_layer"]
+
+#: Added to the name of a layer whose segmentation did not end.
+UNFINISHED = " (unfinished)"
+
+
+def new_layer(volume: Volume, labels: LabelSet, name: str) -> Labels:
+    """Return an empty labels layer for a volume, in no viewer yet.
+
+    May be called in a thread: nothing is drawn, and the imports that the first labels
+    layer of a process needs (0.3 s) do not stop the window.
+    """
+    from napari.layers import Labels
+
+    array, options, _ = labels_layer(empty_segmentation(volume, labels), name)
+    options["features"] = {
+        "index": [0, *(label.value for label in labels)],
+        "name": ["background", *(label.name for label in labels)],
+    }
+    return Labels(array, **options)
+
+
+def first_layer() -> None:
+    """Make and drop a labels layer, in a thread: the next one is there at once."""
+    from napari.layers import Labels
+
+    Labels(np.zeros((1, 1, 1), np.uint8), features={"index": [0]})
+
+
+class LiveLabels:
+    """Writes previews and the result into one layer, and counts while it does.
+
+    The layer cannot be painted on while this writes. Afterwards its undo history is
+    empty: an undo across a segmentation would bring back voxels of another time.
+
+    Parameters
+    ----------
+    viewer : napari viewer
+    layer : Labels
+        Added to the viewer when it is not there.
+    volume : Volume
+        What is segmented, on the layer's grid.
+    labels : LabelSet
+    name : str
+        What the layer is called when it is finished.
+    """
+
+    def __init__(
+        self, viewer: Any, layer: Labels, volume: Volume, labels: LabelSet, name: str
+    ) -> None:
+        self._viewer = viewer
+        self.layer = layer
+        self._volume = volume
+        self._labels = labels
+        self._name = name
+        size = max((label.value for label in labels), default=0) + 1
+        self._counts = np.zeros(size, dtype=np.int64)
+        self._is_edited = False
+
+    @property
+    def is_edited(self) -> bool:
+        """Whether somebody painted on the layer since it was finished."""
+        return self._is_edited
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether the next run may write over this layer: nobody painted on it."""
+        return not self._is_edited and self.layer in self._viewer.layers
+
+    def begin(self) -> None:
+        """Put the layer on screen, empty and locked against painting."""
+        self.layer.name = self._name
+        if self.layer in self._viewer.layers:
+            self.layer.data[...] = 0
+            self._refresh()
+        else:
+            self._viewer.add_layer(self.layer)
+        self.layer.editable = False
+
+    def apply(self, previews: Iterable[Any]) -> None:
+        """Write previews, and draw once if one of them is on screen."""
+        is_seen = False
+        for preview in previews:
+            block = self.layer.data[preview.slices]
+            self._count(block, -1)
+            block[...] = preview.labels
+            self._count(block, +1)
+            is_seen = is_seen or shows(self._viewer, self.layer, preview.slices)
+        if is_seen:
+            self._refresh()
+
+    def finish(self, segmentation: Segmentation) -> None:
+        """Write the exact result, free the layer for painting, without undo history.
+
+        Raises
+        ------
+        Cancelled
+            If the layer was removed meanwhile.
+        """
+        if self.layer not in self._viewer.layers:
+            msg = "the labels layer was removed while it was being filled"
+            raise Cancelled(msg)
+        self.layer.data[...] = segmentation.array
+        self.layer.metadata[METADATA_KEY] = LayerOrigin(
+            segmentation.grid,
+            self._name,
+            segmentation.source,
+            labels=self._labels,
+        )
+        self._free()
+
+    def stop(self) -> None:
+        """Free the layer after a run that did not end; it says so in its name."""
+        if self.layer in self._viewer.layers:
+            self.layer.name = self._name + UNFINISHED
+            self._free()
+
+    def volumes_ml(self) -> dict[int, float]:
+        """Return the volume of every label so far in mL, as the previews show it."""
+        per_voxel_ml = self._volume.grid.voxel_volume_mm3 / 1000.0
+        return {
+            label.value: float(self._counts[label.value]) * per_voxel_ml
+            for label in self._labels
+        }
+
+    def _count(self, block: Any, sign: int) -> None:
+        """Add or subtract the voxels of a block."""
+        counts = np.bincount(block.reshape(-1), minlength=self._counts.size)
+        self._counts += sign * counts[: self._counts.size]
+
+    def _refresh(self) -> None:
+        """Draw the slice again, and only that."""
+        self.layer.refresh(thumbnail=False, highlight=False, extent=False)
+
+    def _free(self) -> None:
+        """Allow painting; switching it on empties the undo history."""
+        self.layer.editable = False
+        self.layer.editable = True
+        self.layer.refresh(highlight=False, extent=False)
+        self._is_edited = False
+        self.layer.events.paint.connect(self._on_edited)
+        self.layer.events.data.connect(self._on_edited)
+
+    def _on_edited(self) -> None:
+        self._is_edited = True
+        self.layer.events.paint.disconnect(self._on_edited)
+        self.layer.events.data.disconnect(self._on_edited)

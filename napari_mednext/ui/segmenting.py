@@ -1,0 +1,160 @@
+"""One segmentation of a layer: the work in a thread, the labels on screen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_mednext.errors import Cancelled
+from napari_mednext.labels import LabelSet
+from napari_mednext.settings import InferenceSettings
+from napari_mednext.ui.jobs import Job, explain
+from napari_mednext.ui.live_labels import LiveLabels, new_layer
+from napari_mednext.volume import Volume
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+
+    from napari_mednext.app import Session
+    from napari_mednext.progress import Progress
+    from napari_mednext.volume import Segmentation
+
+__all__ = ["Segmenting", "Task"]
+
+#: How often progress and previews are looked at, in ms: ten times a second.
+TICK_MS = 100
+#: Every so many ticks previews are drawn.
+TICKS_PER_DRAWING = 2
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is segmented, with what, and where the user looks."""
+
+    volume: Volume
+    model: Path
+    labels: LabelSet
+    settings: InferenceSettings
+    focus: tuple[int, int, int]
+    name: str
+
+
+class Segmenting(QObject):
+    """Runs one task; ends with one of succeeded, failed, cancelled, then ``ended``.
+
+    ``succeeded`` brings what the engine had to tell, as fall-backs; ``counted`` the
+    volumes in mL.
+    """
+
+    progressed = Signal(object)
+    counted = Signal(dict)
+    succeeded = Signal(list)
+    failed = Signal(str)
+    cancelled = Signal()
+    ended = Signal()
+
+    def __init__(
+        self,
+        viewer: Any,
+        session: Session,
+        task: Task,
+        reused: Labels | None,
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._session = session
+        self._task = task
+        self._layer = reused
+        self.live: LiveLabels | None = None
+        self._ticks = 0
+        self._job = Job(self._work, f"MedNeXt: segmenting {task.volume.name}")
+        self._job.succeeded.connect(self._on_succeeded)
+        self._job.failed.connect(self._on_failed)
+        self._job.cancelled.connect(self._on_cancelled)
+        self._job.ended.connect(self._on_ended)
+        self._timer = QTimer(self)
+        self._timer.setInterval(TICK_MS)
+        self._timer.timeout.connect(self._on_tick)
+        # The window may go while this runs: then nobody waits for the result.
+        self.destroyed.connect(self._job.cancel)
+
+    def start(self) -> None:
+        """Start the work."""
+        self._job.start()
+        self._timer.start()
+
+    def cancel(self) -> None:
+        """Stop within one tile."""
+        self._job.cancel()
+
+    def _work(self, job: Job) -> tuple[Segmentation, dict[int, float]]:
+        """Make the layer, have the volume segmented, and measure the labels."""
+        task = self._task
+        if self._layer is None:
+            self._layer = new_layer(task.volume, task.labels, task.name)
+        result = self._session.service.segment(
+            task.volume,
+            model=task.model,
+            settings=task.settings,
+            focus=task.focus,
+            on_progress=job.report,
+            on_preview=job.show,
+            cancel=job,
+        )
+        return result, result.volumes_ml()
+
+    def _on_tick(self) -> None:
+        """Show what came since the last tick."""
+        self._ticks += 1
+        if self.live is None and self._layer is not None:
+            task = self._task
+            self.live = LiveLabels(
+                self._viewer, self._layer, task.volume, task.labels, task.name
+            )
+            self.live.begin()
+            return
+        progress: Progress | None = self._job.take_progress()
+        if progress is not None:
+            self.progressed.emit(progress)
+        if self.live is not None and self._ticks % TICKS_PER_DRAWING == 0:
+            previews = self._job.take_previews()
+            if previews:
+                self.live.apply(previews)
+                self.counted.emit(self.live.volumes_ml())
+
+    def _on_succeeded(self, outcome: tuple[Segmentation, dict[int, float]]) -> None:
+        self._timer.stop()
+        result, volumes_ml = outcome
+        if self.live is None:  # done before the first tick
+            self._on_tick()
+        try:
+            if self.live is not None:
+                self.live.finish(result)
+        except Cancelled:
+            self.cancelled.emit()
+            return
+        self.counted.emit(volumes_ml)
+        known = self._task.volume.source.notes
+        self.succeeded.emit([n for n in result.source.notes if n not in known])
+
+    def _on_failed(self, error: BaseException) -> None:
+        self._stop()
+        self.failed.emit(explain(error))
+
+    def _on_cancelled(self) -> None:
+        self._stop()
+        self.cancelled.emit()
+
+    def _on_ended(self) -> None:
+        self._timer.stop()
+        self.ended.emit()
+
+    def _stop(self) -> None:
+        """Leave the layer as far as it came."""
+        self._timer.stop()
+        if self.live is not None:
+            self.live.stop()

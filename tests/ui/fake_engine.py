@@ -1,0 +1,94 @@
+"""A segmentation engine for GUI tests: no torch, and the model's name says what."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from napari_mednext.app import Session
+from napari_mednext.app.service import SegmentService
+from napari_mednext.errors import ChannelError
+from napari_mednext.labels import LabelSet
+from napari_mednext.models import ModelInfo
+from napari_mednext.progress import Stopwatch, check_cancelled
+from napari_mednext.volume import Segmentation
+
+LABELS = LabelSet.from_names({1: "dark", 2: "middle", 3: "bright"})
+TILE = 48
+
+
+def model(name, labels=LABELS):
+    return ModelInfo(name, f"Fake {name}", Path("/models") / name, "any", labels)
+
+
+class FakeEngine:
+    """Divides a volume by its grey values, tile by tile, nearest to the focus first."""
+
+    def warm(self):
+        return ("cpu", "cuda:0")
+
+    def load(self, model, device):
+        pass
+
+    def segment(self, request, *, on_progress, on_preview, cancel):
+        what = Path(request["model"]).name
+        volume = request["volume"]
+        if what == "refuse":
+            msg = "the model expects 2 channels, got 1: choose another model"
+            raise ChannelError(msg)
+        array = volume.array[0]
+        low, high = np.percentile(array[:: 4, ::4, ::4], (40, 99))
+        edges = np.linspace(low, high, 4)[:3]
+        labels = np.zeros(array.shape, np.uint8)
+        tiles = self.tiles(array.shape, request["focus"])
+        watch = Stopwatch(len(tiles), "segmenting")
+        on_progress(watch.at(0))
+        for done, tile in enumerate(tiles, start=1):
+            check_cancelled(cancel)
+            labels[tile] = np.digitize(array[tile], edges)
+            if on_preview is not None:
+                on_preview(Part(tile, labels[tile]))
+            on_progress(watch.at(done))
+            if what == "slow":
+                time.sleep(0.05)
+            while what == "endless" and done == 2:
+                check_cancelled(cancel)
+                time.sleep(0.01)
+        notes = (*volume.source.notes, "the GPU ran out of memory: went on slowly")
+        source = replace(volume.source, notes=notes) if what == "notes" else None
+        return Segmentation(
+            labels, volume.grid, LABELS.names, LABELS.colors, source or volume.source
+        )
+
+    def tiles(self, shape, focus):
+        starts = itertools.product(*(range(0, n, TILE) for n in shape))
+        tiles = [tuple(slice(s, min(s + TILE, n)) for s, n in zip(start, shape, strict=True)) for start in starts]
+        if focus is None:
+            return tiles
+        centre = lambda t: sum(((s.start + s.stop) / 2 - f) ** 2 for s, f in zip(t, focus, strict=True))
+        return sorted(tiles, key=centre)
+
+
+@dataclass
+class Part:
+    slices: tuple
+    labels: np.ndarray
+
+
+class FakeSession(Session):
+    """The real session with the fake engine in a real child process."""
+
+    def __init__(self, *names, patience_s=2.0):
+        super().__init__(
+            service=SegmentService(
+                backend="tests.ui.fake_engine:FakeEngine", patience_s=patience_s
+            )
+        )
+        self.names = names or ("quick",)
+
+    def models(self):
+        return tuple(model(name) for name in self.names)
