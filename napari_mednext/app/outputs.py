@@ -109,8 +109,7 @@ def plan_outputs(
     """Say which mask goes where.
 
     ``out`` is a file when there is one scan and ``out`` has an ending that masks can
-    have, else a folder. In a folder a mask is named after its scan; scans of the same
-    name get the name of their folder in front.
+    have, else a folder. In a folder a mask is named after its scan.
 
     Parameters
     ----------
@@ -149,10 +148,8 @@ def plan_outputs(
         return (BatchItem(0, sources[0], out),)
     ending = f".{file_format or FILE_FORMATS[0]}"
     return tuple(
-        BatchItem(index, source, out / (stem + ending))
-        for index, (source, stem) in enumerate(
-            zip(sources, _stems(sources), strict=True)
-        )
+        BatchItem(index, source, out / (source.name + ending))
+        for index, source in enumerate(sources)
     )
 
 
@@ -219,22 +216,6 @@ def make_folder(folder: Path) -> None:
             f"{error.strerror or error}: choose another folder"
         )
         raise StorageError(msg) from error
-
-
-def _stems(sources: Sequence[Source]) -> list[str]:
-    """Return a file name without ending for each scan, telling namesakes apart."""
-    from napari_mednext.formats import mask_name
-
-    stems = [mask_name(source.name) for source in sources]
-    seen: dict[str, int] = {}
-    for stem in stems:
-        seen[stem.casefold()] = seen.get(stem.casefold(), 0) + 1
-    return [
-        f"{source.paths[0].absolute().parent.name}_{stem}"
-        if seen[stem.casefold()] > 1
-        else stem
-        for source, stem in zip(sources, stems, strict=True)
-    ]
 
 
 def _ending(path: Path) -> str:
