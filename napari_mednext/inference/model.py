@@ -1,0 +1,355 @@
+"""A loaded model, and segmenting volumes with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from napari_mednext.errors import ChannelError, ModelError
+from napari_mednext.inference.case import Case, prepare_case
+from napari_mednext.inference.devices import resolve_device
+from napari_mednext.inference.engines import Engine, make_engine
+from napari_mednext.inference.ladder import Ladder, placements
+from napari_mednext.inference.preview import PreviewCallback, Previewer
+from napari_mednext.inference.sliding import SlidingWindow
+from napari_mednext.models import ModelFolder, find_model
+from napari_mednext.network import build
+from napari_mednext.preprocessing import pad_to, preprocess
+from napari_mednext.progress import Progress, check_cancelled
+from napari_mednext.settings import InferenceSettings
+from napari_mednext.volume import Segmentation, SourceHeader, Volume
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from napari_mednext.inference.memory import MemoryPlan
+    from napari_mednext.progress import CancelFlag, ProgressCallback
+
+__all__ = ["Model", "SegmentationWithProbabilities", "load_model"]
+
+
+@dataclass(frozen=True)
+class SegmentationWithProbabilities(Segmentation):
+    """A segmentation and what it was decided from.
+
+    Parameters
+    ----------
+    probabilities : (k, z, y, x) float32
+        Softmax over background and labels, or with regions the sigmoid of each region.
+        Where the image was cropped away: background with certainty.
+    """
+
+    probabilities: NDArray[np.float32] = field(
+        default_factory=lambda: np.zeros((0, 0, 0, 0), dtype=np.float32)
+    )
+
+
+@dataclass
+class Model:
+    """A model folder with its networks in memory.
+
+    Parameters
+    ----------
+    folder : ModelFolder
+        Where it came from.
+    networks : tuple of nn.Module
+        One a fold, in evaluation mode.
+    device : str
+        Where they run unless settings say otherwise.
+    """
+
+    folder: ModelFolder
+    networks: tuple[nn.Module, ...]
+    device: str = "cpu"
+    _footprints: dict[tuple[str, str], int] = field(default_factory=dict, repr=False)
+
+    @property
+    def label_dtype(self) -> type[np.unsignedinteger[Any]]:
+        """uint8 below 255 labels, else uint16."""
+        values = self.folder.labels.names
+        return np.uint8 if max(values, default=0) < 255 else np.uint16
+
+    def plan_memory(
+        self,
+        volume: Volume,
+        *,
+        settings: InferenceSettings | None = None,
+        roi: Sequence[slice] | None = None,
+        focus: Sequence[float] | None = None,
+        probabilities: bool = False,
+    ) -> MemoryPlan:
+        """Return what segmenting a volume will take, without doing it.
+
+        Parameters
+        ----------
+        volume, settings, roi, focus, probabilities
+            As for :meth:`segment`.
+
+        Returns
+        -------
+        MemoryPlan
+
+        Raises
+        ------
+        ChannelError
+            If the volume's channels are not the model's.
+        InputError
+            If the region of interest holds no voxel.
+        ResourceError
+            If nothing fits.
+        """
+        settings = settings or InferenceSettings()
+        engine = self._engine(settings)
+        case = self._case(
+            volume,
+            engine,
+            settings,
+            roi=roi,
+            focus=focus,
+            probabilities=probabilities,
+        )
+        return case.memory
+
+    def segment(
+        self,
+        volume: Volume,
+        *,
+        settings: InferenceSettings | None = None,
+        roi: Sequence[slice] | None = None,
+        focus: Sequence[float] | None = None,
+        probabilities: bool = False,
+        on_progress: ProgressCallback | None = None,
+        on_preview: PreviewCallback | None = None,
+        cancel: CancelFlag | None = None,
+    ) -> Segmentation:
+        """Segment a volume, on its own grid.
+
+        Parameters
+        ----------
+        volume : Volume
+            In any orientation. Not modified.
+        settings : InferenceSettings, optional
+            The defaults when not given.
+        roi : three slices, optional
+            Of the volume's (z, y, x) voxels. Only tiles that this region reads are
+            run, with the normalisation of the whole volume; the labels in it are those
+            of a run without it, those outside are 0.
+        focus : (z, y, x) voxels, optional
+            Where the user looks: tiles near it run first, when memory allows.
+        probabilities : bool
+            Return a :class:`SegmentationWithProbabilities`.
+        on_progress, on_preview : callable, optional
+            Called in this thread.
+        cancel : CancelFlag, optional
+            Takes effect within one tile.
+
+        Returns
+        -------
+        Segmentation
+            ``source.notes`` tells, after the volume's own notes, what was repaired and
+            what went otherwise than planned.
+
+        Raises
+        ------
+        ChannelError
+            If the volume's channels are not the model's.
+        InputError
+            If the region of interest holds no voxel, or a channel no finite value.
+        ModelError
+            If the plans ask for something that is not there.
+        ResourceError
+            If nothing fits into memory, or the device is not there.
+        Cancelled
+            If ``cancel`` was set.
+        """
+        settings = settings or InferenceSettings()
+        check_cancelled(cancel)
+        engine = self._engine(settings)
+        case = self._case(
+            volume,
+            engine,
+            settings,
+            roi=roi,
+            focus=focus,
+            probabilities=probabilities,
+        )
+        if on_progress is not None:
+            on_progress(Progress(0, case.tiles, "preparing the volume"))
+        prepared = preprocess(
+            case.image,
+            case.image_spacing,
+            self.folder.plan,
+            geometry=case.geometry,
+            cancel=cancel,
+        )
+        data, _ = pad_to(prepared.data, case.grid.tile)
+        notes = [*volume.source.notes, *prepared.notes, *case.memory.sentences]
+        del prepared
+        labels = np.zeros(volume.grid.shape, dtype=self.label_dtype)
+        scores = self._empty_scores(volume, case) if probabilities else None
+        device = str(engine.device)
+        ladder = Ladder(
+            placements(device, sums_on_device=case.memory.sums_on_device), engine
+        )
+        window = SlidingWindow(
+            engine,
+            ladder,
+            case.grid,
+            case.target,
+            case.decision,
+            case.cropped_view(labels),
+            probabilities=None if scores is None else case.cropped_view(scores),
+            streamed=case.memory.mode == "streamed",
+            previewer=self._previewer(on_preview, volume, case),
+            on_progress=on_progress,
+            cancel=cancel,
+        )
+        window.run(data, case.passes)
+        notes += [*engine.notes, *ladder.notes]
+        return self._segmentation(volume, labels, scores, notes)
+
+    def _engine(self, settings: InferenceSettings) -> Engine:
+        """Return the engine; the networks move when another device is asked for."""
+        device = self.device
+        if settings.device != "auto":
+            device = resolve_device(settings.device)
+        return make_engine(
+            settings.engine,
+            self.networks,
+            heads=self.folder.num_heads,
+            device=device,
+            mirror_axes=self.folder.mirror_axes if settings.mirror else (),
+        )
+
+    def _case(
+        self,
+        volume: Volume,
+        engine: Engine,
+        settings: InferenceSettings,
+        *,
+        roi: Sequence[slice] | None,
+        focus: Sequence[float] | None,
+        probabilities: bool,
+    ) -> Case:
+        """All that is known before the run."""
+        self._check_channels(volume)
+        return prepare_case(
+            volume,
+            self.folder,
+            engine,
+            settings,
+            label_bytes=np.dtype(self.label_dtype).itemsize,
+            roi=roi,
+            focus=focus,
+            probabilities=probabilities,
+            footprints=self._footprints,
+        )
+
+    def _check_channels(self, volume: Volume) -> None:
+        """Refuse a volume with other channels than the model's."""
+        names = self.folder.channel_names
+        if volume.channels != len(names):
+            expected = ", ".join(f"{i}: {name}" for i, name in enumerate(names))
+            msg = (
+                f"the volume {volume.name!r} must have the {len(names)} channels of "
+                f"the model {self.folder.name!r} ({expected}), it has "
+                f"{volume.channels}: choose files or a model that fit"
+            )
+            raise ChannelError(msg)
+
+    def _empty_scores(self, volume: Volume, case: Case) -> NDArray[np.float32]:
+        """Probabilities that say background everywhere."""
+        heads = self.folder.num_heads
+        scores = np.zeros((heads, *volume.grid.shape), dtype=np.float32)
+        if case.decision.region_values is None:
+            scores[0] = 1
+        return scores
+
+    def _previewer(
+        self, callback: PreviewCallback | None, volume: Volume, case: Case
+    ) -> Previewer | None:
+        """Return what makes previews, when anybody wants them."""
+        if callback is None:
+            return None
+        return Previewer(
+            callback,
+            turn=case.turn,
+            shape=volume.grid.shape,
+            box=case.geometry.box,
+            target=case.target,
+            decision=case.decision,
+            dtype=self.label_dtype,
+        )
+
+    def _segmentation(
+        self,
+        volume: Volume,
+        labels: NDArray[Any],
+        scores: NDArray[np.float32] | None,
+        notes: Sequence[str],
+    ) -> Segmentation:
+        """Put the result together."""
+        source: SourceHeader = replace(volume.source, notes=tuple(notes))
+        names, colors = self.folder.labels.names, self.folder.labels.colors
+        if scores is None:
+            return Segmentation(labels, volume.grid, names, colors, source)
+        return SegmentationWithProbabilities(
+            labels, volume.grid, names, colors, source, scores
+        )
+
+
+def load_model(name_or_folder: str | Path, *, device: str = "auto") -> Model:
+    """Load a model and its weights.
+
+    Parameters
+    ----------
+    name_or_folder : str or Path
+        Name of an installed model, or a model folder.
+    device : str
+        "auto", "cpu", "cuda", "cuda:N" or "mps".
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    ModelError
+        If the folder cannot be used, or its weights are not those of its network.
+    UnsafeModelError
+        If loading it would run foreign code.
+    ResourceError
+        If the device is not there.
+    """
+    folder = find_model(name_or_folder)
+    place = resolve_device(device)
+    networks = tuple(_load_network(folder, fold).to(place) for fold in folder.folds)
+    return Model(folder, networks, place)
+
+
+def _load_network(folder: ModelFolder, fold: str) -> nn.Module:
+    """Build the network of a fold and fill in its weights."""
+    weights = folder.load_weights(fold)
+    network = build(
+        folder.plan.network_class_name,
+        input_channels=folder.input_channels,
+        num_classes=folder.num_heads,
+        deep_supervision="out_1.conv_out.weight" in weights,
+        arch_kwargs=folder.plan.arch_kwargs,
+    )
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines()[1:]]
+        reason = lines[0].rstrip(". ") if lines else str(error)
+        msg = (
+            f"the weights of fold {fold} must fit the network of the model "
+            f"{folder.name!r}, they do not ({reason}): copy the model folder again"
+        )
+        raise ModelError(msg) from error
+    return network.eval().requires_grad_(requires_grad=False)
