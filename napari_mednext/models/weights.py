@@ -121,6 +121,7 @@ def save_weights(
         stored[name] = value.clone(memory_format=torch.contiguous_format)
     try:
         save_file(stored, path, metadata={"format": "pt"})
+        path.chmod(0o644)  # the library makes files that only their owner can read
     except (OSError, SafetensorError) as error:
         msg = (
             f"the weights must be writable, got {error} for {str(path)!r}: check the "

@@ -28,7 +28,12 @@ def plans():
         use_mask_for_norm=[True, False],
         intensity_properties=[
             {},
-            {"mean": 40.5, "std": 12.25, "percentile_00_5": -60, "percentile_99_5": 300},
+            {
+                "mean": 40.5,
+                "std": 12.25,
+                "percentile_00_5": -60,
+                "percentile_99_5": 300,
+            },
         ],
         arch_kwargs=ARCH_KWARGS,
         transpose_forward=(2, 0, 1),

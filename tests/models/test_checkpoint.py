@@ -5,6 +5,7 @@ import io
 import pickle
 import random
 import tarfile
+import warnings
 import zipfile
 
 import numpy as np
@@ -150,9 +151,9 @@ def test_torchscript_is_refused(path):
         def forward(self, x):
             return 2 * x
 
-    with pytest.warns(DeprecationWarning):
-        scripted = torch.jit.script(Double())
-        scripted.save(str(path))
+    with warnings.catch_warnings():  # TorchScript is on its way out
+        warnings.simplefilter("ignore")
+        torch.jit.script(Double()).save(str(path))
     with pytest.raises(ModelError, match="checkpoint_final"):
         read_checkpoint(path)
 
@@ -280,7 +281,7 @@ def test_a_damaged_file_is_refused_with_a_sentence(write, path, weights):
         for _ in range(chance.randrange(3) if damaged else 0):
             damaged[chance.randrange(len(damaged))] = chance.randrange(256)
         path.write_bytes(damaged)
-        with pytest.raises(ModelError, match="got|must"):
+        with pytest.raises(ModelError, match="a checkpoint must hold weights, got"):
             read_checkpoint(path)
 
 
