@@ -172,7 +172,17 @@ def _texts(node: Node) -> tuple[str, ...]:
 
 
 def read_axes(node: Node) -> tuple[int, ...]:
-    """Return mirror axes: some of 0, 1 and 2, in order.
+    """Read mirror axes.
+
+    Parameters
+    ----------
+    node : Node
+        A list of axes of the network's input.
+
+    Returns
+    -------
+    tuple of int
+        Some of 0, 1 and 2, in order, each once.
 
     Raises
     ------

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from napari_mednext.errors import InputError
 from napari_mednext.labels import LabelSet
 from napari_mednext.models.documents import Node
 
@@ -72,25 +71,16 @@ def read_dataset(
     else:
         names, regions, order = _plain(labels, values), None, None
         heads = len(everything)
-    try:
-        label_set = LabelSet.from_names(names, colors)
-    except InputError as error:
-        _refuse_labels(labels, str(error))
     name = dataset.get("name")
     return DatasetDescription(
         name="" if name is None else str(name.value),
         channel_names=_channel_names(dataset),
-        labels=label_set,
+        labels=LabelSet.from_names(names, colors),
         regions=regions,
         region_class_order=order,
         ignore_label=None if ignore is None else ignore.whole(0),
         num_heads=heads,
     )
-
-
-def _refuse_labels(labels: Node, reason: str) -> NoReturn:
-    """Refuse labels for a reason that the label set gives."""
-    labels.refuse(f"be label values that a mask can hold ({reason})")
 
 
 def _values(node: Node) -> tuple[int, ...]:

@@ -192,7 +192,17 @@ class ModelFolder:
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     def weight_file(self, fold: str) -> Path:
-        """Return the file that holds the weights of a fold.
+        """Find the file that holds the weights of a fold.
+
+        Parameters
+        ----------
+        fold : str
+            One of :attr:`available_folds`.
+
+        Returns
+        -------
+        Path
+            A file of :data:`WEIGHT_FILES`.
 
         Raises
         ------

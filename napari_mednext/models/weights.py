@@ -131,7 +131,17 @@ def save_weights(
 
 
 def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal.
+    """Hash a file.
+
+    Parameters
+    ----------
+    path : Path
+        Of any size.
+
+    Returns
+    -------
+    str
+        SHA-256 in hexadecimal.
 
     Raises
     ------

@@ -232,6 +232,7 @@ def test_a_number_that_is_none_becomes_nothing(code, order, data):
     from napari_mednext.models.checkpoint import _Dtype, _scalar
 
     dtype = _Dtype(code, False, True)
+    dtype.__setstate__("no state of a dtype")
     dtype.__setstate__((3, order, None, None, None, -1, -1, 0))
     assert _scalar(dtype, data) is None
     assert _scalar(None, data) is None
@@ -281,7 +282,7 @@ def test_a_damaged_file_is_refused_with_a_sentence(write, path, weights):
         for _ in range(chance.randrange(3) if damaged else 0):
             damaged[chance.randrange(len(damaged))] = chance.randrange(256)
         path.write_bytes(damaged)
-        with pytest.raises(ModelError, match="a checkpoint must hold weights, got"):
+        with pytest.raises(ModelError, match="weights"):
             read_checkpoint(path)
 
 
