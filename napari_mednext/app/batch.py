@@ -22,6 +22,7 @@ from napari_mednext.app.table import Row, rows
 from napari_mednext.errors import Cancelled, MednextError, ModelError
 from napari_mednext.progress import CancelFlag, Progress, check_cancelled
 from napari_mednext.settings import InferenceSettings
+from napari_mednext.volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -368,7 +369,8 @@ def _write(item: BatchItem, segmentation: Segmentation, *, overwrite: bool) -> N
         return
     beside = item.probabilities_output
     was_there = beside.exists()
-    save_volume(probabilities, beside, overwrite=overwrite)
+    scores = Volume(probabilities, segmentation.grid, source=segmentation.source)
+    save_volume(scores, beside, overwrite=overwrite)
     try:
         save_segmentation(segmentation, item.output, overwrite=overwrite)
     except BaseException:

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from napari_mednext.progress import Progress
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_mednext.progress import CancelFlag, Progress, ProgressCallback
+from napari_mednext.volume import Segmentation, Volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from napari_mednext.inference import Model, Preview
-    from napari_mednext.progress import CancelFlag, ProgressCallback
     from napari_mednext.settings import InferenceSettings
-    from napari_mednext.volume import Segmentation, Volume
 
-__all__ = ["Engine", "Segmenter"]
+__all__ = ["Engine", "Segmenter", "WithProbabilities"]
 
 Roi = tuple[slice, slice, slice]
+
+
+@dataclass(frozen=True)
+class WithProbabilities(Segmentation):
+    """A segmentation with probabilities, in a process that has not loaded torch.
+
+    Parameters
+    ----------
+    probabilities : (k, z, y, x) float32
+        As :class:`napari_mednext.inference.SegmentationWithProbabilities` has them.
+    """
+
+    probabilities: NDArray[np.float32] = field(
+        default_factory=lambda: np.zeros((0, 0, 0, 0), dtype=np.float32)
+    )
 
 
 class Segmenter(Protocol):

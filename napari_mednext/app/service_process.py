@@ -18,15 +18,15 @@ import traceback
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
-from napari_mednext.app.engine import Engine
+from napari_mednext.app.engine import Engine, WithProbabilities
 from napari_mednext.app.wire import Channel
+from napari_mednext.volume import Segmentation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from napari_mednext.progress import CancelFlag, Progress, ProgressCallback
-    from napari_mednext.volume import Segmentation
 
 __all__ = ["Backend", "InferenceBackend", "main"]
 
@@ -84,9 +84,15 @@ class InferenceBackend:
         cancel: CancelFlag,
     ) -> Segmentation:
         """Segment with :meth:`napari_mednext.app.engine.Engine.segment`."""
-        return self._engine.segment(
+        result = self._engine.segment(
             **request, on_progress=on_progress, on_preview=on_preview, cancel=cancel
         )
+        # The parent must not import the module of a class that imports torch.
+        names = WithProbabilities.__dataclass_fields__
+        if not hasattr(result, "probabilities"):
+            names = Segmentation.__dataclass_fields__
+        kind = WithProbabilities if "probabilities" in names else Segmentation
+        return kind(**{name: getattr(result, name) for name in names})
 
 
 def torch_devices() -> tuple[str, ...]:
