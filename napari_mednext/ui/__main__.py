@@ -18,6 +18,8 @@ __all__ = ["main"]
 
 PLUGIN = "napari-mednext"
 SEGMENT = "MedNeXt: Segment"
+#: Width and height of the window in pixels.
+WINDOW_SIZE = (1480, 920)
 #: Slice of the sample on which most labels show, as a fraction of its height.
 DEMO_HEIGHT = 0.45
 #: The window needs so long to draw before its picture is taken, in ms.
@@ -38,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     register_plugin()
     viewer = napari.Viewer(title="napari · MedNeXt")
+    viewer.window.resize(*WINDOW_SIZE)
     _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, SEGMENT)
     run = _Run(viewer, dock, options)
     run.start()
@@ -89,10 +92,11 @@ class _Run:
             return
         if self._step == "open" and self._options.demo:
             self._step = "segment"
-            if self._dock.scan.layer() is None:
+            layer = self._dock.scan.layer()
+            if layer is None:
                 self._end()
                 return
-            count = self._dock.scan.layer().data.shape[-3]
+            count = layer.data.shape[-3]
             self._viewer.dims.set_current_step(0, int(count * DEMO_HEIGHT))
             QTimer.singleShot(0, self._segment)
             return

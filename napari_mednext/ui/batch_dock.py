@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -15,13 +16,12 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
 from napari_mednext.errors import MednextError
 from napari_mednext.progress import Progress
 from napari_mednext.settings import InferenceSettings
 from napari_mednext.ui.batch_table import BatchTable
-from napari_mednext.ui.controls import IconButton, Rule, allow, labelled
+from napari_mednext.ui.controls import IconButton, Rule, allow, collapsible, labelled
 from napari_mednext.ui.jobs import Job, explain
 from napari_mednext.ui.model_picker import ModelPicker
 from napari_mednext.ui.run_panel import RunPanel
@@ -43,6 +43,7 @@ __all__ = ["BatchDock"]
 TICK_MS = 100
 #: Endings that masks can have.
 FORMATS = ("nii.gz", "nrrd", "mha")
+ADVANCED_HINT = "How tiles are laid, mirroring, engine and memory"
 NO_FOLDER = "choose the folder with the scans"
 NO_OUTPUT = "choose the folder for the masks"
 
@@ -63,6 +64,7 @@ class BatchDock(QWidget):
     ) -> None:
         del napari_viewer
         super().__init__()
+        self._was_docked = False
         self._session = session if session is not None else shared_session(self)
         self._job: Job | None = None
         self._sources: tuple[Source, ...] = ()
@@ -76,7 +78,7 @@ class BatchDock(QWidget):
         self.file_format = QComboBox(self)
         self.overwrite = QCheckBox("&Replace masks that exist", self)
         self.form: SettingsForm[InferenceSettings] | None = None
-        self.advanced = QCollapsible("Advanced", self)
+        self.advanced = collapsible("Advanced", ADVANCED_HINT, self)
         self.run = RunPanel("&Segment all", "Segment every scan of the folder", self)
         self.found = QLabel(self)
         self.table = BatchTable(self)
@@ -95,7 +97,6 @@ class BatchDock(QWidget):
         self.overwrite.setToolTip(
             "Without this a scan whose mask is there already is left alone and said so"
         )
-        self.advanced.setToolTip("How tiles are laid, engine and memory")
         self.found.setWordWrap(True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(10, 10, 10, 10)
@@ -180,6 +181,14 @@ class BatchDock(QWidget):
             self._job.cancel()
             self.run.allow_cancel("the batch is being stopped")
 
+    def event(self, event: QEvent) -> bool:
+        """End with the dock: napari only takes its parent away when it is closed."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self.parent() is None and self._was_docked:
+                self.deleteLater()
+            self._was_docked = self.parent() is not None
+        return bool(super().event(event))
+
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Accept one folder."""
         if _folder_of(event) is not None and not self._is_running:
@@ -240,6 +249,7 @@ class BatchDock(QWidget):
         if is_open and self.form is None:
             self.form = SettingsForm(InferenceSettings, leave_out=["device"])
             self.advanced.addWidget(self.form)
+            QTimer.singleShot(0, lambda: self.advanced.expand(animate=False))
 
     def _on_source(self) -> None:
         text = self.source.text().strip()
@@ -268,7 +278,8 @@ class BatchDock(QWidget):
 
     def _on_tick(self) -> None:
         """Show what happened since the last tick."""
-        events = self._job.take_previews() if self._job is not None else []
+        waiting = self._job.previews if self._job is not None else deque()
+        events = [waiting.popleft() for _ in range(len(waiting))]
         row = -1
         for event in events:
             row = self.table.scans.apply(event)

@@ -183,7 +183,7 @@ def looks_like_labels(volume: Volume) -> bool:
     low, high = int(voxels.min()), int(voxels.max())
     if low < 0 or high > np.iinfo(np.uint16).max or high == 0:
         return False
-    return np.count_nonzero(np.bincount(voxels.reshape(-1))) <= MOST_LABELS
+    return int(np.count_nonzero(np.bincount(voxels.reshape(-1)))) <= MOST_LABELS
 
 
 def layer_origin(layer: Any) -> LayerOrigin | None:
@@ -300,7 +300,8 @@ def segmentation_of(
             f"{data.dtype} up to {high}"
         )
         raise GeometryError(msg)
-    array = data.astype(np.uint8 if high <= 255 else np.uint16, copy=False)
+    kind = np.uint8 if high <= 255 else np.uint16
+    array: NDArray[np.unsignedinteger] = data.astype(kind, copy=False)
     return Segmentation(array, grid, labels.names, labels.colors, source)
 
 

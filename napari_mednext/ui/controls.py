@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from superqt import QCollapsible
 
 from napari_mednext.ui.icons import pixmap
 
@@ -31,6 +32,7 @@ __all__ = [
     "PrimaryButton",
     "Rule",
     "allow",
+    "collapsible",
     "labelled",
     "text_color",
 ]
@@ -270,6 +272,16 @@ class DropArea(QFrame):
             surface.setAlpha(30)
             painter.setBrush(surface)
         painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 6, 6)
+
+
+def collapsible(title: str, tooltip: str, parent: QWidget) -> QCollapsible:
+    """Return a section that is closed until its title is clicked."""
+    section = QCollapsible(title, parent, expandedIcon="▾", collapsedIcon="▸")
+    section.setToolTip(tooltip)
+    section.setDuration(120)
+    section.layout().setContentsMargins(0, 0, 0, 0)
+    section.content().layout().setContentsMargins(0, 6, 0, 0)
+    return section
 
 
 def labelled(text: str, control: QWidget, *extra: QWidget) -> QHBoxLayout:

@@ -105,9 +105,10 @@ class Job(QObject):
         progress, self._progress = self._progress, None
         return progress
 
-    def take_previews(self) -> list[Any]:
-        """Return the previews that came since the last call, in order."""
-        return [self._previews.popleft() for _ in range(len(self._previews))]
+    @property
+    def previews(self) -> deque[Any]:
+        """The previews that came and were not taken yet, the oldest first."""
+        return self._previews
 
     def outcome(self) -> _Outcome:
         """Do the work, in the thread: the one place where any error is caught."""

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LabelsModel", "LabelsTable"]
 
-Parent = QModelIndex
 ROW_HEIGHT = 24
 MOST_VISIBLE_ROWS = 10
 
@@ -70,11 +69,11 @@ class LabelsModel(QAbstractTableModel):
             lines.append(f"{label.value}\t{label.name}\t{text}")
         return "\n".join(lines) + "\n"
 
-    def rowCount(self, parent: Parent | None = None) -> int:
+    def rowCount(self, parent: QModelIndex | None = None) -> int:
         """Return the number of labels."""
         return 0 if parent is not None and parent.isValid() else len(self._labels)
 
-    def columnCount(self, parent: Parent | None = None) -> int:
+    def columnCount(self, parent: QModelIndex | None = None) -> int:
         """Return two: name and volume."""
         return 0 if parent is not None and parent.isValid() else 2
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,25 +19,38 @@ from napari_mednext.ui.bridge import (
 from napari_mednext.ui.view import shows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections import deque
 
     from napari.layers import Labels
 
     from napari_mednext.labels import LabelSet
     from napari_mednext.volume import Segmentation, Volume
 
-__all__ = ["LiveLabels", "first_layer", "new_layer"]
+__all__ = ["LiveLabels", "load_what_labels_need", "new_layer"]
 
+#: Previews are written for so long at a time, in seconds.
+BUDGET_S = 0.02
 #: Added to the name of a layer whose segmentation did not end.
 UNFINISHED = " (unfinished)"
 
 
-def new_layer(volume: Volume, labels: LabelSet, name: str) -> Labels:
-    """Return an empty labels layer for a volume, in no viewer yet.
+def load_what_labels_need() -> None:
+    """Load what a process needs for its first labels layer; called in a thread.
 
-    May be called in a thread: nothing is drawn, and the imports that the first labels
-    layer of a process needs (0.3 s) do not stop the window.
+    On the thread of the window it would stop it for 0.4 s: imports, and the dash
+    patterns of vispy, which it computes once. The layer itself is not made here, that
+    would race with the warning filters that napari sets and takes back.
     """
+    for name in ("pandas", "scipy.linalg", "skimage.color.colorconv"):
+        import_module(name)
+    with suppress(ImportError):
+        from vispy.visuals.line.dash_atlas import DashAtlas
+
+        DashAtlas()
+
+
+def new_layer(volume: Volume, labels: LabelSet, name: str) -> Labels:
+    """Return an empty labels layer for a volume, in no viewer yet."""
     from napari.layers import Labels
 
     array, options, _ = labels_layer(empty_segmentation(volume, labels), name)
@@ -43,13 +59,6 @@ def new_layer(volume: Volume, labels: LabelSet, name: str) -> Labels:
         "name": ["background", *(label.name for label in labels)],
     }
     return Labels(array, **options)
-
-
-def first_layer() -> None:
-    """Make and drop a labels layer, in a thread: the next one is there at once."""
-    from napari.layers import Labels
-
-    Labels(np.zeros((1, 1, 1), np.uint8), features={"index": [0]})
 
 
 class LiveLabels:
@@ -102,10 +111,15 @@ class LiveLabels:
             self._viewer.add_layer(self.layer)
         self.layer.editable = False
 
-    def apply(self, previews: Iterable[Any]) -> None:
-        """Write previews, and draw once if one of them is on screen."""
+    def apply(self, previews: deque[Any]) -> None:
+        """Write previews, and draw once if one of them is on screen.
+
+        Those that do not fit into the time of one call are left for the next.
+        """
         is_seen = False
-        for preview in previews:
+        end_s = time.perf_counter() + BUDGET_S
+        while previews and time.perf_counter() < end_s:
+            preview = previews.popleft()
             block = self.layer.data[preview.slices]
             self._count(block, -1)
             block[...] = preview.labels

@@ -132,8 +132,8 @@ class ScanPicker(QWidget):
         """Return the empty state with its three buttons."""
         area = DropArea(
             "Drop a scan here",
-            "CT or MR as NIfTI, NRRD, MHA or a DICOM folder.<br>New here? Open a sample"
-            " and press Segment.",
+            "CT or MR as NIfTI, NRRD, MHA or DICOM.<br>"
+            "New here? Open a sample, press Segment.",
             self,
         )
         self.drop_file = QPushButton("Open &file…")

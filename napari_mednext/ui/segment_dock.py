@@ -6,7 +6,7 @@ import time
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtCore import QEvent, Qt, QTimer, Signal
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import (
     QFrame,
@@ -15,14 +15,13 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
 from napari_mednext.errors import MednextError
 from napari_mednext.settings import InferenceSettings
 from napari_mednext.ui.bridge import volume_of
-from napari_mednext.ui.controls import Rule, allow
+from napari_mednext.ui.controls import Rule, allow, collapsible
 from napari_mednext.ui.jobs import Job, explain
-from napari_mednext.ui.live_labels import first_layer
+from napari_mednext.ui.live_labels import load_what_labels_need
 from napari_mednext.ui.model_picker import ModelPicker
 from napari_mednext.ui.opening import Opening
 from napari_mednext.ui.result_panel import ResultPanel
@@ -47,6 +46,8 @@ __all__ = ["Phase", "SegmentDock"]
 
 #: How often the dock looks whether the engine has found its devices, in ms.
 DEVICES_MS = 300
+
+ADVANCED_HINT = "How tiles are laid, mirroring, engine and memory"
 
 
 class Phase(Enum):
@@ -86,6 +87,7 @@ class SegmentDock(QWidget):
 
     def __init__(self, napari_viewer: Any, session: Session | None = None) -> None:
         super().__init__()
+        self._was_docked = False
         self._viewer = napari_viewer
         self._session = session if session is not None else shared_session(self)
         self._run: Segmenting | None = None
@@ -98,7 +100,7 @@ class SegmentDock(QWidget):
         self.scan = ScanPicker(napari_viewer, self)
         self.model = ModelPicker(self._session, self)
         self.form: SettingsForm[InferenceSettings] | None = None
-        self.advanced = QCollapsible("Advanced", self)
+        self.advanced = collapsible("Advanced", ADVANCED_HINT, self)
         self.run = RunPanel("&Segment", "Segment the chosen scan", self)
         self.result = ResultPanel(napari_viewer, self._session, self)
         self.opening = Opening(self._session, self)
@@ -111,7 +113,6 @@ class SegmentDock(QWidget):
         """Lay the parts out in a column that scrolls when the window is low."""
         self.setAcceptDrops(True)
         self.setMinimumWidth(330)
-        self.advanced.setToolTip("How tiles are laid, engine and memory")
         self.result.hide()
         column = QWidget()
         layout = QVBoxLayout(column)
@@ -232,6 +233,14 @@ class SegmentDock(QWidget):
             self._is_warm = True
             QTimer.singleShot(0, self._warm)
 
+    def event(self, event: QEvent) -> bool:
+        """End with the dock: napari only takes its parent away when it is closed."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self.parent() is None and self._was_docked:
+                self.deleteLater()
+            self._was_docked = self.parent() is not None
+        return bool(super().event(event))
+
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Accept local files and folders anywhere on the dock."""
         if self._phase is Phase.IDLE:
@@ -253,7 +262,7 @@ class SegmentDock(QWidget):
             device=self.model.device(),
         )
         self._devices_timer.start()
-        self._warming = Job(lambda _: first_layer(), "MedNeXt: getting ready")
+        self._warming = Job(lambda _: load_what_labels_need(), "MedNeXt: getting ready")
         self._warming.start()
 
     def _settings(self) -> InferenceSettings:
@@ -307,6 +316,7 @@ class SegmentDock(QWidget):
         if is_open and self.form is None:
             self.form = SettingsForm(InferenceSettings, leave_out=["device"])
             self.advanced.addWidget(self.form)
+            QTimer.singleShot(0, lambda: self.advanced.expand(animate=False))
 
     def _on_succeeded(self, notes: list[str]) -> None:
         took = duration(time.monotonic() - self._started_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from napari_mednext.errors import Cancelled
 from napari_mednext.labels import LabelSet
 from napari_mednext.settings import InferenceSettings
 from napari_mednext.ui.jobs import Job, explain
-from napari_mednext.ui.live_labels import LiveLabels, new_layer
+from napari_mednext.ui.live_labels import LiveLabels, load_what_labels_need, new_layer
 from napari_mednext.volume import Volume
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Segmenting(QObject):
         self._session = session
         self._task = task
         self._layer = reused
+        self._is_loaded = False
         self.live: LiveLabels | None = None
         self._ticks = 0
         self._job = Job(self._work, f"MedNeXt: segmenting {task.volume.name}")
@@ -84,6 +86,10 @@ class Segmenting(QObject):
 
     def start(self) -> None:
         """Start the work."""
+        # A full garbage collection over napari's million objects stops the window for
+        # 0.1 to 0.3 s; what exists now is left out of them until the run has ended.
+        gc.freeze()
+        self.destroyed.connect(_unfreeze)
         self._job.start()
         self._timer.start()
 
@@ -92,10 +98,10 @@ class Segmenting(QObject):
         self._job.cancel()
 
     def _work(self, job: Job) -> tuple[Segmentation, dict[int, float]]:
-        """Make the layer, have the volume segmented, and measure the labels."""
+        """Have the volume segmented, and measure the labels."""
         task = self._task
-        if self._layer is None:
-            self._layer = new_layer(task.volume, task.labels, task.name)
+        load_what_labels_need()
+        self._is_loaded = True
         result = self._session.service.segment(
             task.volume,
             model=task.model,
@@ -110,30 +116,41 @@ class Segmenting(QObject):
     def _on_tick(self) -> None:
         """Show what came since the last tick."""
         self._ticks += 1
-        if self.live is None and self._layer is not None:
-            task = self._task
-            self.live = LiveLabels(
-                self._viewer, self._layer, task.volume, task.labels, task.name
-            )
-            self.live.begin()
+        if self.live is None and self._is_loaded:
+            # Two steps in two ticks, so that the window breathes between them.
+            if self._layer is None:
+                self._make_layer()
+            else:
+                self._begin()
             return
         progress: Progress | None = self._job.take_progress()
         if progress is not None:
             self.progressed.emit(progress)
-        if self.live is not None and self._ticks % TICKS_PER_DRAWING == 0:
-            previews = self._job.take_previews()
-            if previews:
-                self.live.apply(previews)
-                self.counted.emit(self.live.volumes_ml())
+        is_time = self._ticks % TICKS_PER_DRAWING == 0
+        if self.live is not None and is_time and self._job.previews:
+            self.live.apply(self._job.previews)
+            self.counted.emit(self.live.volumes_ml())
+
+    def _make_layer(self) -> Labels:
+        """Make the layer."""
+        task = self._task
+        self._layer = new_layer(task.volume, task.labels, task.name)
+        return self._layer
+
+    def _begin(self) -> LiveLabels:
+        """Put the layer on screen."""
+        task = self._task
+        layer = self._layer if self._layer is not None else self._make_layer()
+        self.live = LiveLabels(self._viewer, layer, task.volume, task.labels, task.name)
+        self.live.begin()
+        return self.live
 
     def _on_succeeded(self, outcome: tuple[Segmentation, dict[int, float]]) -> None:
         self._timer.stop()
         result, volumes_ml = outcome
-        if self.live is None:  # done before the first tick
-            self._on_tick()
+        live = self.live or self._begin()  # it may be done before the first tick
         try:
-            if self.live is not None:
-                self.live.finish(result)
+            live.finish(result)
         except Cancelled:
             self.cancelled.emit()
             return
@@ -151,10 +168,17 @@ class Segmenting(QObject):
 
     def _on_ended(self) -> None:
         self._timer.stop()
+        gc.unfreeze()
         self.ended.emit()
+        self.deleteLater()
 
     def _stop(self) -> None:
         """Leave the layer as far as it came."""
         self._timer.stop()
         if self.live is not None:
             self.live.stop()
+
+
+def _unfreeze(*_: object) -> None:
+    """Let the garbage collection look at everything again."""
+    gc.unfreeze()

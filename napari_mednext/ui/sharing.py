@@ -57,6 +57,6 @@ def shared_session(dock: QWidget) -> Session:
     if holder is None:
         holder = _SharedSession(application)
         application.aboutToQuit.connect(holder.deleteLater)
-    session = holder.enter()
+    session: Session = holder.enter()
     dock.destroyed.connect(holder.leave)
     return session

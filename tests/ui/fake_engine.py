@@ -41,7 +41,7 @@ class FakeEngine:
             msg = "the model expects 2 channels, got 1: choose another model"
             raise ChannelError(msg)
         array = volume.array[0]
-        low, high = np.percentile(array[:: 4, ::4, ::4], (40, 99))
+        low, high = np.percentile(array[::4, ::4, ::4], (40, 99))
         edges = np.linspace(low, high, 4)[:3]
         labels = np.zeros(array.shape, np.uint8)
         tiles = self.tiles(array.shape, request["focus"])
@@ -66,10 +66,15 @@ class FakeEngine:
 
     def tiles(self, shape, focus):
         starts = itertools.product(*(range(0, n, TILE) for n in shape))
-        tiles = [tuple(slice(s, min(s + TILE, n)) for s, n in zip(start, shape, strict=True)) for start in starts]
+        tiles = [
+            tuple(slice(s, min(s + TILE, n)) for s, n in zip(start, shape, strict=True))
+            for start in starts
+        ]
         if focus is None:
             return tiles
-        centre = lambda t: sum(((s.start + s.stop) / 2 - f) ** 2 for s, f in zip(t, focus, strict=True))
+        centre = lambda t: sum(
+            ((s.start + s.stop) / 2 - f) ** 2 for s, f in zip(t, focus, strict=True)
+        )
         return sorted(tiles, key=centre)
 
 
