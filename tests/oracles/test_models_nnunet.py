@@ -8,11 +8,7 @@ import json
 
 import numpy as np
 import pytest
-
-torch = pytest.importorskip("torch")
-pytest.importorskip("nnunetv2", reason="nnunetv2 is in an environment of its own")
-# Now, since an import of its imports sets environment variables, which no test may.
-pytest.importorskip("nnunetv2.training.nnUNetTrainer.nnUNetTrainer")
+import torch
 
 from napari_mednext.models import (
     Card,
@@ -32,6 +28,13 @@ pytestmark = [
     # The judge, not the judged: nnunetv2 and what it imports warn about themselves.
     pytest.mark.filterwarnings("ignore"),
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nnunet():
+    """Import nnunetv2 before any test: its imports set environment variables."""
+    pytest.importorskip("nnunetv2.training.nnUNetTrainer.nnUNetTrainer")
+
 
 ARCHITECTURE = {"width": 4, "blocks": [1] * 9, "ratios": [2] * 9, "grn": "mean"}
 LABELS = {
