@@ -65,7 +65,7 @@ def run_demo(
     folder: str | Path = "demo-output",
     *,
     sample: Path | None = None,
-    model: str | Path = DEMO_MODEL,
+    model: str | Path | None = None,
     settings: InferenceSettings | None = None,
     segmenter: Segmenter | None = None,
     on_progress: ProgressCallback | None = None,
@@ -79,7 +79,7 @@ def run_demo(
         Made if missing.
     sample : Path, optional
         Another scan than the shipped one.
-    model : str or Path
+    model : str or Path, optional
         Another model than the shipped one.
     settings : InferenceSettings, optional
         How to segment; the defaults when left out.
@@ -98,7 +98,7 @@ def run_demo(
     from napari_mednext.formats import mask_name, open_volume, save_segmentation
     from napari_mednext.formats.placing import placed
 
-    folder = Path(folder).absolute()
+    folder, model = Path(folder).absolute(), model or DEMO_MODEL
     make_folder(folder)
     volume = open_volume(sample or sample_path())
     began_s = time.monotonic()

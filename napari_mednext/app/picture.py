@@ -30,7 +30,7 @@ _BACKGROUND = (18, 20, 24)
 _PANEL = (0, 0, 0)
 _INK = (236, 239, 244)
 _QUIET_INK = (150, 158, 171)
-#: Height of the tallest slice in the picture, in pixels.
+#: The longest axis of the volume in the picture, in pixels.
 _SLICE_PX = 420
 _MARGIN_PX = 28
 _GAP_PX = 14
@@ -99,12 +99,16 @@ def draw(
     image, labels = reorient(volume, "LPS"), reorient(segmentation, "LPS")
     centre = _middle(labels.array)
     low, high = _window(image.array[0])
+    px_per_mm = _SLICE_PX / max(
+        count * mm
+        for count, mm in zip(image.grid.shape, image.grid.spacing, strict=True)
+    )
     panels = [
-        _panel(image, labels, plane, centre[plane.axis], (low, high))
+        _panel(image, labels, plane, centre[plane.axis], (low, high), px_per_mm)
         for plane in _PLANES
     ]
     sizes = ", ".join(f"{mm:.3g}" for mm in volume.grid.spacing)
-    shape = " × ".join(str(n) for n in volume.grid.shape)  # noqa: RUF001 - a product
+    shape = " x ".join(str(n) for n in volume.grid.shape)
     return _compose(
         panels,
         rows(segmentation),
@@ -164,11 +168,10 @@ def _window(array: NDArray[Any]) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class _Panel:
-    """A slice ready to be placed: colours, mm a pixel, and its plane."""
+    """A slice ready to be placed: its colours, its width, and where it lies."""
 
     colours: NDArray[np.uint8]
     width_mm: float
-    height_mm: float
     plane: _Plane
     place: str
 
@@ -179,6 +182,7 @@ def _panel(
     plane: _Plane,
     index: int,
     window: tuple[float, float],
+    px_per_mm: float,
 ) -> _Panel:
     """Return one slice, coloured, in voxels."""
     grey = np.take(image.array[0], index, axis=plane.axis).astype(np.float64)
@@ -191,8 +195,7 @@ def _panel(
         spacing for axis, spacing in enumerate(image.grid.spacing) if axis != plane.axis
     )
     height_mm, width_mm = grey.shape[0] * down, grey.shape[1] * across
-    scale = _SLICE_PX / max(height_mm, width_mm)
-    size = max(1, round(width_mm * scale)), max(1, round(height_mm * scale))
+    size = max(1, round(width_mm * px_per_mm)), max(1, round(height_mm * px_per_mm))
     grey_px = np.asarray(
         Image.fromarray((grey * 255).astype(np.uint8)).resize(
             size, Image.Resampling.BICUBIC
@@ -204,7 +207,6 @@ def _panel(
     return _Panel(
         _coloured(grey_px, mask_px, labels),
         width_mm,
-        height_mm,
         plane,
         f"{plane.name} {index + 1}",
     )
