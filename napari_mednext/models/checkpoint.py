@@ -63,6 +63,8 @@ _REFUSED_NAME = re.compile(r"GLOBAL (\S+)")
 _NUMBER_CODE = re.compile(r"[<>|=][fiub][1248]")
 #: torch writes at most five pickles one after the other (its format before 1.6).
 _MAX_PICKLES = 5
+#: What DDP and torch.compile put before names.
+_PREFIXES = ("module.", "_orig_mod.")
 #: How many names a sentence lists.
 _MAX_NAMED = 3
 
@@ -70,7 +72,8 @@ _MAX_NAMED = 3
 class Checkpoint(NamedTuple):
     """What a checkpoint says about the model, and its weights.
 
-    ``weights`` are tensors on the CPU, in the type that they were saved in.
+    ``weights`` are tensors on the CPU, in the type that they were saved in; they may
+    be a view of the file, so copy them before the file may change.
     """
 
     weights: Mapping[str, torch.Tensor]
@@ -132,8 +135,29 @@ def _checked(weights: Any, path: Path) -> dict[str, torch.Tensor]:
     for name, tensor in weights.items():
         if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
             raise ModelError(_damaged(path, f"{name!r} is no tensor"))
-        plain[name.removeprefix("module.").removeprefix("_orig_mod.")] = tensor.data
+        if not _is_plain(tensor):
+            kind = f"{name!r} has no values of its own for its {tensor.numel()} numbers"
+            raise ModelError(_damaged(path, kind))
+        for prefix in _PREFIXES * 2:
+            name = name.removeprefix(prefix)
+        plain[name] = tensor.data
     return plain
+
+
+def _is_plain(tensor: torch.Tensor) -> bool:
+    """Whether a tensor holds its numbers one by one, in memory.
+
+    Sparse, quantised and shapeless ones are no weights here, and a tensor that repeats
+    few numbers over a huge shape would fill the memory when it is copied.
+    """
+    import torch
+
+    if tensor.layout != torch.strided or tensor.device.type != "cpu":
+        return False
+    if tensor.is_quantized or tensor.is_nested:
+        return False
+    size = tensor.numel() * tensor.element_size()
+    return size <= tensor.untyped_storage().nbytes()
 
 
 def _load(path: Path) -> Any:
@@ -156,7 +180,9 @@ def _load(path: Path) -> Any:
         ):
             # What cannot be read is refused below; a warning beside adds nothing.
             warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(
+                path, map_location="cpu", weights_only=True, mmap=_is_zip(path)
+            )
     except MemoryError as error:
         msg = (
             f"the weights must fit into memory, got {path.stat().st_size} bytes in "
@@ -174,6 +200,12 @@ def _load(path: Path) -> Any:
             raise UnsafeModelError(msg) from error
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise ModelError(_damaged(path, reason[0][:120].rstrip("."))) from error
+
+
+def _is_zip(path: Path) -> bool:
+    """Whether torch can map the file, so that the optimiser's half is never read."""
+    with path.open("rb") as stream:
+        return stream.read(4) == b"PK\x03\x04"
 
 
 def _damaged(path: Path, reason: str) -> str:

@@ -247,14 +247,19 @@ class ModelFolder:
         ResourceError
             If there is not enough memory.
         """
+        import torch
+
         path = self.weight_file(fold)
         if path.name == WEIGHT_FILES[0]:
             weights = read_weights(path)
         else:
             weights = dict(self._checkpoint(fold).weights)
         check_finite(weights, f"{str(path)!r}")
+        # Copied, since what was read may be a view of the file.
         return {
-            name: tensor.float() if tensor.is_floating_point() else tensor
+            name: tensor.to(
+                torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True
+            )
             for name, tensor in weights.items()
         }
 

@@ -20,7 +20,9 @@ __all__ = ["verify_model"]
 
 #: Official MedNeXt files hold these without using them: a placeholder of their
 #: checkpointing, and heads of deep supervision.
-_UNUSED = re.compile(r"dummy_tensor|out_[1-9]\.conv_out\.(weight|bias)")
+_UNUSED = re.compile(r"dummy_tensor|out_[1-4]\.conv_out\.(weight|bias)")
+#: The official code leaves GRN out of its first down block; zeros stand for it.
+_OPTIONAL = re.compile(r"down_0\.grn_(gamma|beta)")
 #: How many names a sentence lists.
 _LISTED = 3
 
@@ -120,7 +122,7 @@ def _shape_problems(
 ) -> list[str]:
     """Compare names and shapes of weights with what the network has."""
     found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-    missing = [name for name in expected if name not in found]
+    missing = [n for n in expected if n not in found and not _OPTIONAL.fullmatch(n)]
     extra = [n for n in found if n not in expected and not _UNUSED.fullmatch(n)]
     different = [
         f"{name} {found[name]} for {shape}"

@@ -46,6 +46,16 @@ def test_a_foreign_folder_without_mirroring_mirrors_nothing(foreign):
     assert ModelFolder.open(path).mirror_axes == ()
 
 
+def test_weights_stay_when_their_file_changes(foreign, weights):
+    """A large checkpoint is mapped, not read; what is returned must not be the map."""
+    path = foreign()
+    loaded = ModelFolder.open(path).load_weights("0")
+    checkpoint = path / "fold_0" / "checkpoint_final.pth"
+    with checkpoint.open("r+b") as stream:
+        stream.write(bytes(checkpoint.stat().st_size))
+    torch.testing.assert_close(loaded, weights, rtol=0, atol=0)
+
+
 def test_without_reorienting_the_plans_say_so(foreign, plans):
     plans["image_reader_writer"] = "SimpleITKIO"
     assert not ModelFolder.open(foreign(plans=plans)).reorient_to_ras

@@ -34,6 +34,20 @@ def test_unused_tensors_of_official_files_are_no_problem(folder, weights):
     assert verify_model(folder.path, build=build) == ()
 
 
+def test_a_first_down_block_without_grn_is_no_problem(folder):
+    def build_with_grn(*args, **kwargs):
+        network = build(*args, **kwargs)
+        network.down_0 = nn.Module()
+        network.down_0.grn_beta = nn.Parameter(torch.zeros(8))
+        network.down_1 = nn.Module()
+        network.down_1.grn_beta = nn.Parameter(torch.zeros(8))
+        return network
+
+    problems = verify_model(folder, build=build_with_grn)
+    assert len(problems) == len(folder.folds)
+    assert "got 1 wrong: down_1.grn_beta:" in problems[0]
+
+
 def test_every_problem_is_told(folder, weights):
     del weights["stem.bias"]
     weights["stem.weight"] = torch.ones(8, 1, 1, 1, 1)
