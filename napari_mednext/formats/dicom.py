@@ -305,7 +305,10 @@ def _voxels(stack: Stack) -> NDArray[Any]:
         image = _decoded(one)
         if image.dtype != array.dtype:
             # Rescale slopes may differ from slice to slice (PET).
-            array = array.astype(np.result_type(array, image))
+            is_real = "f" in (array.dtype.kind, image.dtype.kind)
+            array = array.astype(
+                np.float32 if is_real else np.result_type(array, image)
+            )
         array[:, z : z + 1] = image
     return array
 

@@ -172,11 +172,11 @@ def _check_steps(slices: Sequence[ImageHeader]) -> None:
     worst = int(np.abs(steps - usual).argmax())
     if abs(steps[worst] - usual) <= _UNEVEN_PART * usual:
         return
-    missing = round(float(steps[worst] / usual)) - 1
-    lack = f", which is {missing} missing" if missing > 0 else ""
+    missing = round(float(steps[worst] / max(usual, _SAME_PLACE_MM))) - 1
+    count = f" ({missing} missing)" if missing > 0 else ""
     msg = (
-        f"slices must be evenly spaced, but {usual:.4g} mm apart most and "
-        f"{steps[worst]:.4g} mm after {slices[worst].path.name!r}{lack}: "
+        f"slices must be evenly spaced, most are {usual:.4g} mm apart, but "
+        f"{steps[worst]:.4g} mm follow after {slices[worst].path.name!r}{count}: "
         "export the series again, or choose one without gaps"
     )
     raise GeometryError(msg)

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from napari_mednext.errors import FormatError, InputError
 from napari_mednext.formats.itk import choose_frame
+from napari_mednext.formats.naming import ending_of
+from napari_mednext.formats.nifti_header import open_maybe_gzip
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +47,7 @@ def read_with_nibabel(path: Path, *, frame: int | None) -> ForeignImage:
     import nibabel as nib
 
     try:
-        image: Any = nib.load(path)
+        image = _loaded(path)
         if len(image.shape) < 3:
             msg = (
                 f"a volume has three axes, but {path.name!r} is a 2D image of "
@@ -77,6 +79,17 @@ def read_with_nibabel(path: Path, *, frame: int | None) -> ForeignImage:
         )
         raise FormatError(msg) from error
     return ForeignImage(_channels_first(voxels, path), _lps(affine))
+
+
+def _loaded(path: Path) -> Any:
+    """Return nibabel's image of a file."""
+    import nibabel as nib
+
+    if ending_of(path) in (".mgh", ".mgz"):
+        # nibabel leaves .mgh files open; and this reads up to the checksum of .mgz.
+        with open_maybe_gzip(path) as stream:
+            return nib.MGHImage.from_bytes(stream.read())
+    return nib.load(path)
 
 
 def _channels_first(voxels: NDArray[Any], path: Path) -> NDArray[Any]:

@@ -55,7 +55,9 @@ class NiftiHeader:
     """
 
     version: int
+    byte_order: str
     dim: tuple[int, ...]
+    datatype: int
     bitpix: int
     pixdim: tuple[float, ...]
     vox_offset: int
@@ -85,6 +87,12 @@ class NiftiHeader:
         """Sizes of the first three axes as (z, y, x)."""
         x, y, z = (*self.dim, 1, 1, 1)[:3]
         return (z, y, x)
+
+    @property
+    def real_type(self) -> str | None:
+        """NumPy type of stored floating-point voxels, None for all other types."""
+        kind = {_CODES["f4"]: "f4", _CODES["f8"]: "f8"}.get(self.datatype)
+        return None if kind is None else self.byte_order + kind
 
     @property
     def data_bytes(self) -> int:
@@ -197,7 +205,9 @@ def _parse_1(head: bytes, order: str) -> NiftiHeader:
     dim = field("8h", 40)
     return NiftiHeader(
         version=1,
+        byte_order=order,
         dim=_sizes(dim),
+        datatype=field("h", 70)[0],
         bitpix=field("h", 72)[0],
         pixdim=field("8f", 76),
         vox_offset=int(field("f", 108)[0]),
@@ -219,7 +229,9 @@ def _parse_2(head: bytes, order: str) -> NiftiHeader:
 
     return NiftiHeader(
         version=2,
+        byte_order=order,
         dim=_sizes(field("8q", 16)),
+        datatype=field("h", 12)[0],
         bitpix=field("h", 14)[0],
         pixdim=field("8d", 104),
         vox_offset=field("q", 168)[0],

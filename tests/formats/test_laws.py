@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
+import SimpleITK as sitk  # noqa: N813 - the name everybody uses
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

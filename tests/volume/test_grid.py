@@ -67,7 +67,7 @@ def test_rounding_of_directions_is_allowed_up_to_the_tolerance(shear, is_kept):
     if is_kept:
         assert VoxelGrid((3, 4, 5), direction=direction).direction[0][1] == shear
     else:
-        with pytest.raises(GeometryError, match="deviation of 0.0001"):
+        with pytest.raises(GeometryError, match=r"deviation of 0\.0001"):
             VoxelGrid((3, 4, 5), direction=direction)
 
 
