@@ -53,7 +53,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
 
 
 def check_finite(weights: Mapping[str, torch.Tensor], where: str) -> None:
-    """Refuse weights that hold a NaN or an infinite number.
+    """Refuse weights that hold a NaN, an infinite number or an unusual type.
 
     Parameters
     ----------
@@ -65,9 +65,19 @@ def check_finite(weights: Mapping[str, torch.Tensor], where: str) -> None:
     Raises
     ------
     ModelError
-        If a value is not finite.
+        If a value is not finite, or of a type that weights are not stored in.
     """
+    import torch
+
+    usual = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+    whole = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
     for name, tensor in weights.items():
+        if tensor.dtype not in usual + whole:
+            msg = (
+                "weights must be float16, bfloat16, float32, float64 or whole numbers, "
+                f"got {tensor.dtype} in {name!r} of {where}: store them as float32"
+            )
+            raise ModelError(msg)
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             msg = (
                 f"weights must be finite numbers, got NaN or infinity in {name!r} of "

@@ -92,6 +92,16 @@ def test_what_is_not_finite_is_refused(value, path, weights):
     assert not path.exists()
 
 
+@pytest.mark.parametrize("kind", [torch.float8_e4m3fn, torch.complex64])
+def test_a_type_that_weights_are_not_stored_in_is_refused(kind, path):
+    weights = {"a": torch.ones(3).to(kind)}
+    name = str(kind).rpartition(".")[2]
+    with pytest.raises(ModelError, match=rf"got torch.{name} in 'a' of here: store th"):
+        check_finite(weights, "here")
+    with pytest.raises(ModelError, match=r"whole numbers, got torch"):
+        save_weights(weights, path)
+
+
 def test_what_half_precision_cannot_hold_is_refused(path):
     save_weights({"a": torch.tensor([65504.0, -65504.0])}, path)
     with pytest.raises(ModelError, match=r"below 65504 .* got 70000.0 in 'a': .*half="):
