@@ -43,7 +43,7 @@ def read_with_nibabel(path: Path, *, frame: int | None) -> ForeignImage:
         If nibabel cannot read the file, or it is 2D or complex.
     ChannelError
         If a frame must be chosen, or the chosen one is not there.
-    """
+    """  # noqa: DOC501 - passes on the two above
     import nibabel as nib
 
     try:

@@ -48,7 +48,7 @@ class NiftiFile:
             If the header puts the voxels nowhere.
         ChannelError
             If a frame must be chosen, or the chosen one is not there.
-        """
+        """  # noqa: DOC501 - passes on those above
         if len(self.header.dim) < 3:
             sizes = " x ".join(map(str, self.header.dim))
             msg = (

@@ -57,7 +57,7 @@ def placed(path: Path) -> Iterator[Path]:
     ------
     StorageError
         If the disk is full or the folder cannot be written to.
-    """
+    """  # noqa: DOC501 - made by storage_error
     try:
         folder = Path(tempfile.mkdtemp(prefix=".saving-", dir=path.parent))
     except OSError as error:

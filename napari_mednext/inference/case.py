@@ -131,6 +131,8 @@ def prepare_case(
     ------
     ChannelError
         If the channels are not the plan's.
+    GeometryError
+        If the grid cannot be turned to RAS.
     InputError
         If the region of interest holds no voxel or the focus is not a point.
     ModelError

@@ -201,6 +201,11 @@ class Engine:
         -------
         (k, y, x) float32
             Averaged over folds.
+
+        Raises
+        ------
+        TypeError
+            If features are carried, and no network has a head.
         """
         if self.carries == "logits":
             return carried

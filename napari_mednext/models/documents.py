@@ -45,7 +45,7 @@ def read_json(path: Path) -> Node:
     ------
     ModelError
         If the file is missing, too large, cannot be read, or is no JSON object.
-    """
+    """  # noqa: DOC501 - passes on the one above
     try:
         size = path.stat().st_size
         if size > MAX_JSON_BYTES:
