@@ -59,12 +59,13 @@ class BatchDock(QWidget):
         Shared by the docks of the application when left out.
     """
 
+    _was_docked = False
+
     def __init__(
         self, napari_viewer: Any = None, session: Session | None = None
     ) -> None:
         del napari_viewer
         super().__init__()
-        self._was_docked = False
         self._session = session if session is not None else shared_session(self)
         self._job: Job | None = None
         self._sources: tuple[Source, ...] = ()

@@ -278,6 +278,7 @@ def collapsible(title: str, tooltip: str, parent: QWidget) -> QCollapsible:
     """Return a section that is closed until its title is clicked."""
     section = QCollapsible(title, parent, expandedIcon="▾", collapsedIcon="▸")
     section.setToolTip(tooltip)
+    section.toggleButton().setToolTip(tooltip)
     section.setDuration(120)
     section.layout().setContentsMargins(0, 0, 0, 0)
     section.content().layout().setContentsMargins(0, 6, 0, 0)

@@ -84,10 +84,10 @@ class SegmentDock(QWidget):
     """
 
     phaseChanged = Signal()  # noqa: N815 - Qt's way of writing signals
+    _was_docked = False
 
     def __init__(self, napari_viewer: Any, session: Session | None = None) -> None:
         super().__init__()
-        self._was_docked = False
         self._viewer = napari_viewer
         self._session = session if session is not None else shared_session(self)
         self._run: Segmenting | None = None
