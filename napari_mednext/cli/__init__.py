@@ -33,6 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             from napari_mednext.cli.entry import run
 
-            return run(arguments)
+            code = run(arguments)
         except KeyboardInterrupt:
-            return INTERRUPTED
+            code = INTERRUPTED
+    if code == INTERRUPTED:
+        # An interrupt that passed through an exec() inside a library, as in the import
+        # of torch, leaves a mark in CPython 3.11, which then ends the process by the
+        # signal whatever exit code we give. Running anything by exec() takes it away.
+        exec("")
+    return code

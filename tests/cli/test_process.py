@@ -114,7 +114,7 @@ def test_terminate_while_segmenting(scans, model, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
-def test_ignored_signals_stay_ignored(model):
+def test_ignored_signals_stay_ignored():
     """As under nohup: a parent that ignores Ctrl-C is obeyed."""
     code = (
         "import os, signal, sys\n"
@@ -130,7 +130,6 @@ def test_ignored_signals_stay_ignored(model):
         "    except KeyboardInterrupt:\n"
         "        sys.exit(7)\n"
     )
-    del model
     done = subprocess.run([sys.executable, "-c", code], check=False, env=environment())
     assert done.returncode == 7
 
@@ -143,3 +142,22 @@ def test_reader_of_the_output_may_go_away():
         env=environment(),
     )
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+def test_exit_code_of_an_interrupt_inside_exec(tmp_path):
+    """With ``python -m`` CPython would end the process by the signal instead."""
+    code = (
+        "import os, signal, sys\n"
+        "from napari_mednext.cli import entry, main\n"
+        "def run(_):\n"
+        "    exec('os.kill(os.getpid(), signal.SIGTERM)')\n"
+        "entry.run = run\n"
+        "sys.exit(main([]))\n"
+    )
+    (tmp_path / "program.py").write_text(code)
+    line = [sys.executable, "-m", "program"]
+    variables = environment()
+    variables["PYTHONPATH"] += os.pathsep + str(tmp_path)
+    done = subprocess.run(line, check=False, env=variables)
+    assert done.returncode == 130
