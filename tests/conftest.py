@@ -69,16 +69,42 @@ def _no_stray_process():
     assert not left, f"the tests of this file left processes: {left}"
 
 
+#: What a test found: before its fixtures, and after those that it shares with others.
+FOUND = pytest.StashKey()
+
+
+def _surroundings():
+    """Where a test works, and numpy's seed; a test may change them and change back."""
+    seed = np.random.get_state()[1].tobytes()  # noqa: NPY002 - it is watched
+    return {
+        "changed the environment": _variables(),
+        "changed the working folder": Path.cwd(),
+        "moved numpy's global random state, use default_rng": seed,
+    }
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item):
+    """Remember what there is before any fixture of the test."""
+    item.stash[FOUND] = [_surroundings()]
+    return (yield)
+
+
 @pytest.fixture(autouse=True)
-def _no_mess():
-    """Fail a test that leaves threads, variables or a seed behind."""
-    threads, variables = _threads(), _variables()
-    folder = Path.cwd()
-    random_state = np.random.get_state()[1].copy()  # noqa: NPY002 - it is watched
+def _found(request):
+    """Remember what there is once the shared fixtures of the test are made."""
+    request.node.stash[FOUND].append(_surroundings())
+    threads = _threads()
     yield
     left = _settled(lambda: _threads() - threads)
     assert not left, f"the test left threads: {left}"
-    assert _variables() == variables, "the test changed the environment"
-    assert Path.cwd() == folder, "the test changed the working folder"
-    same = np.array_equal(np.random.get_state()[1], random_state)  # noqa: NPY002
-    assert same, "the test moved numpy's global random state: use default_rng"
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item):
+    """Fail a test that, all its fixtures undone, leaves other surroundings."""
+    result = yield
+    now, found = _surroundings(), item.stash[FOUND]
+    for complaint, value in now.items():
+        assert value in [before[complaint] for before in found], f"the test {complaint}"
+    return result
