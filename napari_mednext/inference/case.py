@@ -254,7 +254,7 @@ def _network_bytes(
             folder.input_channels,
             folder.plan.patch_size,
             device=engine.device,
-            downsampling=engine.downsampling,
+            downsampling=engine.known_downsampling,
         )
     return known[key]
 
@@ -290,6 +290,28 @@ def _workload(
     )
 
 
+def _ways(
+    grid: TileGrid, target: Target, *, prefer_whole: bool
+) -> dict[Layout, list[Pass]]:
+    """Return the ways of running with their passes, the best first."""
+    everything = whole_pass(grid, target)
+    choices: list[tuple[Mode, int | None, list[Pass]]] = []
+    if prefer_whole:
+        choices.append(("whole", None, [everything]))
+    choices.append(("streamed", None, [everything]))
+    rows = len({tile[1] for tile in everything.tiles})
+    for count in range(rows - 1, 0, -1):
+        cut = cut_passes(grid, target, count)
+        if cut is not None:
+            choices.append(("streamed", count, cut))
+    ways = {}
+    for mode, limit, passes in choices:
+        window = max((part.window_shape for part in passes), key=lambda w: w[1])
+        tiles = sum(len(part.tiles) for part in passes)
+        ways[Layout(mode, window, limit, tiles)] = passes
+    return ways
+
+
 def _choose(
     grid: TileGrid,
     target: Target,
@@ -299,40 +321,31 @@ def _choose(
     *,
     prefer_whole: bool,
 ) -> tuple[MemoryPlan, tuple[Pass, ...]]:
-    """Return the first layout that fits, and its passes."""
+    """Return the first way of running that fits, and its passes."""
     if any(stop <= start for start, stop in target.region):
         empty = Layout("streamed", (1, 1, 1), None, 0)
         return MemoryPlan(0, 0, empty, sums_on_device=False), ()
-    everything = whole_pass(grid, target)
-    choices: list[tuple[Mode, int | None, list[Pass]]] = []
-    if prefer_whole:
-        choices.append(("whole", None, [everything]))
-    rows = len({tile[1] for tile in everything.tiles})
-    choices.append(("streamed", None, [everything]))
-    for count in range(rows - 1, 0, -1):
-        cut = cut_passes(grid, target, count)
-        if cut is not None:
-            choices.append(("streamed", count, cut))
-    layouts = {}
-    for mode, count, passes in choices:
-        window = max((part.window_shape for part in passes), key=lambda w: w[1])
-        tiles = sum(len(part.tiles) for part in passes)
-        layouts[Layout(mode, window, count, tiles)] = passes
+    ways = _ways(grid, target, prefer_whole=prefer_whole)
     limit = round(available_ram() * RAM_SHARE)
     if settings.max_ram_gb is not None:
         limit = min(limit, round(settings.max_ram_gb * 1e9))
     memory = choose_layout(
         work,
-        list(layouts),
+        list(ways),
         ram_limit=limit,
         device_limit=free_bytes(str(engine.device)),
     )
-    passes = layouts[memory.layout]
-    if memory.layout.rows is not None:
-        extra = memory.layout.tiles / len(everything.tiles) - 1
-        note = (
-            f"memory is short: the volume is segmented in {len(passes)} parts, which "
-            f"takes {extra:.0%} longer"
+    passes = tuple(ways[memory.layout])
+    sentences = []
+    if prefer_whole and memory.mode == "streamed":
+        sentences.append(
+            "memory is short for showing the visible region first: the volume is "
+            "segmented from one end to the other"
         )
-        memory = replace(memory, sentences=(note,))
-    return memory, tuple(passes)
+    if memory.layout.rows is not None:
+        least = len(whole_pass(grid, target).tiles)
+        sentences.append(
+            f"memory is short: the volume is segmented in {len(passes)} parts, which "
+            f"takes {memory.layout.tiles / least - 1:.0%} longer"
+        )
+    return replace(memory, sentences=tuple(sentences)), passes

@@ -6,7 +6,26 @@ import torch
 
 from napari_mednext.errors import ResourceError
 
-__all__ = ["free_bytes", "resolve_device"]
+__all__ = ["free_bytes", "is_out_of_memory", "resolve_device"]
+
+#: What torch and its libraries say when memory runs out; only CUDA's allocator has a
+#: class of its own for it.
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "not enough memory",
+    "can't allocate",
+    "alloc_failed",
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error means that memory ran out, on any device."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(
+        words in text for words in _OUT_OF_MEMORY
+    )
 
 
 def resolve_device(name: str) -> str:

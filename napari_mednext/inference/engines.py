@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
+from napari_mednext.inference.devices import is_out_of_memory
 from napari_mednext.progress import CancelFlag, check_cancelled
 
 if TYPE_CHECKING:
@@ -64,6 +65,10 @@ class Engine:
         What :meth:`run` returns.
     channels : int
         Its channels: with features, those of all folds side by side.
+    downsampling : int
+        What the sizes of the networks' inputs are padded to multiples of.
+    known_downsampling : int or None
+        The same, None when a network does not say.
     notes : list of str
         Sentences for the user about what went otherwise than asked.
     """
@@ -88,11 +93,20 @@ class Engine:
         if width is not None and len(self.networks) * width < heads:
             self.carries = "features"
             self.channels = len(self.networks) * width
-        self.downsampling = max(
-            int(getattr(network, "downsampling", 1)) for network in self.networks
-        )
+        known = [getattr(network, "downsampling", None) for network in self.networks]
+        self.downsampling = max(int(factor or 1) for factor in known)
+        self.known_downsampling = None if None in known else self.downsampling
         self.device = torch.device("cpu")
-        self.move(device)
+        try:
+            self.move(device)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            self.move("cpu")
+            self.notes.append(
+                f"the network does not fit into the memory of {device}: it runs on the "
+                "processor, which is slower"
+            )
 
     @property
     def flips(self) -> list[tuple[int, ...]]:
@@ -150,8 +164,8 @@ class Engine:
         ------
         Cancelled
             If ``cancel`` was set.
-        torch.OutOfMemoryError
-            If the device has too little memory.
+        RuntimeError
+            If memory runs out: :func:`is_out_of_memory` tells.
         """
         x = self._fit(tile.to(self.device)[None])
         parts = []
@@ -162,9 +176,10 @@ class Engine:
                 dims = [axis + 2 for axis in axes]
                 output = self._autocast_forward(fold, x.flip(dims) if dims else x)
                 output = output.flip(dims) if dims else output
-                total = output if total is None else total.add_(output)
+                # Not in place: a network may hand back its own input.
+                total = output if total is None else total + output
             if total is not None:
-                parts.append(total.div_(len(self.flips)))
+                parts.append(total / len(self.flips) if self.mirror_axes else total)
         size = tile.shape[1:]
         parts = [part[0, :, : size[0], : size[1], : size[2]] for part in parts]
         if len(parts) == 1:
@@ -248,15 +263,15 @@ class CompiledEngine(Engine):
 
         Raises
         ------
-        torch.OutOfMemoryError
-            If the device has too little memory.
+        RuntimeError
+            If memory runs out; what else fails is run eagerly.
         """
         if self._compiled is not None:
             try:
                 return self._compiled(fold, x)
-            except torch.OutOfMemoryError:
-                raise
             except (RuntimeError, ImportError, OSError) as error:
+                if is_out_of_memory(error):
+                    raise
                 _LOG.warning("torch.compile failed", exc_info=error)
                 self._compiled = None
                 self.notes.append(

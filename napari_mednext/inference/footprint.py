@@ -63,23 +63,23 @@ def forward_bytes(
     patch: tuple[int, int, int],
     *,
     device: str | torch.device = "cpu",
-    downsampling: int = 16,
+    downsampling: int | None = None,
 ) -> int:
     """Return the peak of what a forward pass allocates, its output included.
 
     Parameters
     ----------
     forward : callable
-        (1, c, z, y, x) to a tensor; run once, on a tile of two voxels an axis at the
-        network's lowest resolution.
+        (1, c, z, y, x) to a tensor; run once, on as small a tile as it takes.
     channels : int
         Channels of the input.
     patch : (z, y, x) voxels
         The tile that is asked about. All of a network's tensors grow with the voxels.
     device : str or torch.device
         Where the network is.
-    downsampling : int
-        What sizes must be multiples of.
+    downsampling : int, optional
+        What sizes must be multiples of; when not known, the largest power of two that
+        the tile's own sizes are multiples of.
 
     Returns
     -------
@@ -87,10 +87,11 @@ def forward_bytes(
         Bytes in float32, without the input. Libraries need some more inside an
         operation.
     """
-    edge = 2 * downsampling
-    x = torch.zeros((1, channels, edge, edge, edge), device=device)
+    # Two voxels at the lowest resolution, so that borders weigh little.
+    probe = [2 * (downsampling or size & -size) for size in patch]
+    x = torch.zeros((1, channels, *probe), device=device)
     with torch.inference_mode(), _LiveBytes() as counter:
         output = forward(x)
         del output
     peak: int = counter.peak
-    return round(peak * (math.prod(patch) / edge**3))
+    return round(peak * math.prod(patch) / math.prod(probe))

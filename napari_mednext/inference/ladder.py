@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 
 from napari_mednext.errors import ResourceError
+from napari_mednext.inference.devices import is_out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,7 +86,7 @@ class Ladder:
         self._steps = list(steps)
         self._engine = engine
         self.notes: list[str] = []
-        engine.move(steps[0].network)
+        self.run(lambda: engine.move(self.placement.network))
 
     @property
     def placement(self) -> Placement:
@@ -117,7 +118,9 @@ class Ladder:
         while True:
             try:
                 return work()
-            except torch.OutOfMemoryError as error:
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
                 # The traceback holds the tensors of the failed try: keep its text only.
                 reason = str(error).splitlines()[0] if str(error) else "no reason given"
             self._step_down(reason, accumulator)

@@ -30,6 +30,9 @@ FLOAT32, FLOAT64 = 4, 8
 LIBRARY_BYTES = 150_000_000
 #: Part of a device's free memory that a plan may use; the rest is fragmentation.
 DEVICE_SHARE = 0.85
+#: Part of the limit that sums over the whole window may lead to: they are a comfort,
+#: and a slab gives the same labels.
+WHOLE_SHARE = 0.5
 #: Part of main memory that is free now and that a plan may use.
 RAM_SHARE = 0.9
 
@@ -238,7 +241,8 @@ def choose_layout(
         on_processor = network if device_limit is None else 0
         ready = LIBRARY_BYTES + work.output() + work.preparing()
         ram = max(base + sums + on_processor, ready)
-        if ram > ram_limit:
+        share = WHOLE_SHARE if layout.mode == "whole" else 1.0
+        if ram > ram_limit * share:
             least = ram if least is None else min(ram, least)
             continue
         if device_limit is None:

@@ -11,7 +11,7 @@ from torch import nn
 
 from napari_mednext.errors import ChannelError, ModelError
 from napari_mednext.inference.case import Case, prepare_case
-from napari_mednext.inference.devices import resolve_device
+from napari_mednext.inference.devices import is_out_of_memory, resolve_device
 from napari_mednext.inference.engines import Engine, make_engine
 from napari_mednext.inference.ladder import Ladder, placements
 from napari_mednext.inference.preview import PreviewCallback, Previewer
@@ -328,7 +328,16 @@ def load_model(name_or_folder: str | Path, *, device: str = "auto") -> Model:
     """
     folder = find_model(name_or_folder)
     place = resolve_device(device)
-    networks = tuple(_load_network(folder, fold).to(place) for fold in folder.folds)
+    networks = tuple(_load_network(folder, fold) for fold in folder.folds)
+    try:
+        for network in networks:
+            network.to(place)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        # The run tries again, and tells when the network does not fit.
+        for network in networks:
+            network.to("cpu")
     return Model(folder, networks, place)
 
 

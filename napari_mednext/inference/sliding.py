@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_mednext.inference.accumulate import Accumulator
 from napari_mednext.inference.decide import Decision, PlaneDecider
+from napari_mednext.inference.devices import is_out_of_memory
 from napari_mednext.inference.engines import Engine
 from napari_mednext.inference.ladder import Ladder
 from napari_mednext.inference.passes import Target
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from napari_mednext.inference.tiles import Index
 
 __all__ = ["SlidingWindow"]
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass
@@ -169,7 +173,13 @@ class SlidingWindow:
             block = sums.block(plane - start[0] + at[0], rows, columns)
             return self.engine.logits(block)
 
-        self.previewer.show(start, tile, plane_logits)
+        try:
+            self.previewer.show(start, tile, plane_logits)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            _LOG.warning("no previews any more: %s", error)
+            self.previewer = None
 
     def _decider(self, sums: Accumulator, part: Pass) -> PlaneDecider:
         """Return what writes the part's region from the sums."""
@@ -207,7 +217,8 @@ class SlidingWindow:
         def work() -> None:
             try:
                 decider.advance(final)
-            except torch.OutOfMemoryError:
+            except (RuntimeError, MemoryError):
+                # What is cached may lie on a device that is left now.
                 decider.forget()
                 raise
 
