@@ -82,7 +82,14 @@ def _normalise(channel, scheme, mask, properties):
 
 
 def reference_logits(
-    networks, data, plan, *, step=0.5, mirror_axes=(), heads, dtype=torch.float64,
+    networks,
+    data,
+    plan,
+    *,
+    step=0.5,
+    mirror_axes=(),
+    heads,
+    dtype=torch.float64,
     collect=None,
 ):
     """Sliding window over (c, z, y, x) in float64; logits (k, z, y, x)."""
@@ -102,8 +109,11 @@ def reference_logits(
         n = math.ceil((size - p) / (p * step)) + 1
         gap = (size - p) / (n - 1) if n > 1 else 0
         starts.append([int(np.round(gap * i)) for i in range(n)])
-    flips = [c for n in range(len(mirror_axes) + 1)
-             for c in itertools.combinations(mirror_axes, n)]
+    flips = [
+        c
+        for n in range(len(mirror_axes) + 1)
+        for c in itertools.combinations(mirror_axes, n)
+    ]
     total = np.zeros((heads, *padded.shape[1:]))
     norm = np.zeros(padded.shape[1:])
     networks = [copy.deepcopy(n).to(dtype) for n in networks]
@@ -123,7 +133,9 @@ def reference_logits(
         if collect is not None:
             collect.append(start)
     total /= norm
-    inside = tuple(slice(w[0], w[0] + s) for w, s in zip(widths[1:], shape, strict=True))
+    inside = tuple(
+        slice(w[0], w[0] + s) for w, s in zip(widths[1:], shape, strict=True)
+    )
     return total[(slice(None), *inside)]
 
 
@@ -153,19 +165,31 @@ def reference_segmentation(
     mask = mask[box]
     old = array.shape[1:]
     new = [round(s / t * n) for s, t, n in zip(spacing, plan.spacing, old, strict=True)]
-    data = np.stack([
-        _normalise(c, scheme, mask if use else None, properties)
-        for c, scheme, use, properties in zip(
-            array, plan.normalization_schemes, plan.use_mask_for_norm,
-            plan.intensity_properties, strict=True)
-    ])
+    data = np.stack(
+        [
+            _normalise(c, scheme, mask if use else None, properties)
+            for c, scheme, use, properties in zip(
+                array,
+                plan.normalization_schemes,
+                plan.use_mask_for_norm,
+                plan.intensity_properties,
+                strict=True,
+            )
+        ]
+    )
     data = _resample(data, new, spacing, plan.spacing, plan.resampling_data)
     logits = reference_logits(
-        model.networks, data.astype(np.float32), plan, step=step,
-        mirror_axes=folder.mirror_axes if mirror else (), heads=folder.num_heads,
+        model.networks,
+        data.astype(np.float32),
+        plan,
+        step=step,
+        mirror_axes=folder.mirror_axes if mirror else (),
+        heads=folder.num_heads,
         dtype=dtype,
     )
-    logits = _resample(logits, old, plan.spacing, spacing, plan.resampling_probabilities)
+    logits = _resample(
+        logits, old, plan.spacing, spacing, plan.resampling_probabilities
+    )
     if folder.regions:
         labels = np.zeros(old, dtype=np.int64)
         for head, value in zip(logits, folder.region_class_order, strict=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -95,6 +94,7 @@ class Context(nn.Module):
             shape = parameter.shape
             scale = gain / np.sqrt(np.prod(shape[1:]) or 1.0)
             parameter.data = torch.randn(shape, generator=generator) * scale
+        self.last.bias.data *= 0.1
 
     def features(self, x):
         if any(size % self.downsampling for size in x.shape[2:]):
@@ -123,7 +123,11 @@ class Headless(nn.Module):
 
 def make_model(networks, *, heads, device="cpu", **changes) -> Model:
     folder_keys = (
-        "channel_names", "regions", "region_class_order", "mirror_axes", "labels"
+        "channel_names",
+        "regions",
+        "region_class_order",
+        "mirror_axes",
+        "labels",
     )
     folder_values = {k: changes.pop(k) for k in folder_keys if k in changes}
     names = folder_values.get("channel_names", ("T1",))
@@ -138,8 +142,15 @@ def make_model(networks, *, heads, device="cpu", **changes) -> Model:
 
 
 def make_volume(
-    shape=(11, 17, 23), spacing=(2.5, 1.2, 1.0), *, channels=1, seed=0, code=None,
-    border=0, dtype=np.float32, notes=(),
+    shape=(11, 17, 23),
+    spacing=(2.5, 1.2, 1.0),
+    *,
+    channels=1,
+    seed=0,
+    code=None,
+    border=0,
+    dtype=np.float32,
+    notes=(),
 ) -> Volume:
     """A smooth random volume, optionally with zeros around it and turned axes."""
     from scipy import ndimage
@@ -157,6 +168,3 @@ def make_volume(
     direction = np.eye(3) if code is None else np.asarray(code, dtype=float)
     grid = VoxelGrid(shape, spacing, (3.0, -4.0, 5.0), tuple(map(tuple, direction)))
     return Volume(array, grid, "case", SourceHeader(notes=notes))
-
-
-namespace = SimpleNamespace
