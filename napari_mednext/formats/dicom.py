@@ -268,6 +268,8 @@ def _series_notes(
         )
     if first.size[2] > 1:
         notes.append("a multi-frame file: its frames are taken as evenly spaced slices")
+    if first.size[2] == 1 and not (first.tag("0028|0030") or first.tag("0018|1164")):
+        notes.append("the images do not state the size of a pixel; 1 mm was taken")
     if first.tag("0028|0004") == "MONOCHROME1":
         notes.append("the images are stored inverted (MONOCHROME1): dark is bright")
     return notes

@@ -33,14 +33,15 @@ class ForeignImage:
 
 
 def read_with_nibabel(path: Path, *, frame: int | None) -> ForeignImage:
-    """Read one volume; scaled integers become float32, as ITK makes them.
+    """Read one volume of a file that has at least three axes.
 
-    Axes beyond the fourth are channels.
+    Scaled integers become float32, as ITK makes them. Axes beyond the fourth are
+    channels.
 
     Raises
     ------
     FormatError
-        If nibabel cannot read the file, or it is 2D or complex.
+        If nibabel cannot read the file, or its voxels are complex.
     ChannelError
         If a frame must be chosen, or the chosen one is not there.
     """  # noqa: DOC501 - passes on the two above
@@ -48,12 +49,6 @@ def read_with_nibabel(path: Path, *, frame: int | None) -> ForeignImage:
 
     try:
         image = _loaded(path)
-        if len(image.shape) < 3:
-            msg = (
-                f"a volume has three axes, but {path.name!r} is a 2D image of "
-                f"{' x '.join(map(str, image.shape))} pixels: open a 3D file"
-            )
-            raise FormatError(msg)
         frames = int(image.shape[3]) if len(image.shape) > 3 else 1
         chosen = choose_frame(path.name, frames, frame)
         one = (slice(None),) * 3 + ((chosen,) if len(image.shape) > 3 else ())
@@ -102,8 +97,6 @@ def _channels_first(voxels: NDArray[Any], path: Path) -> NDArray[Any]:
             "save the magnitude"
         )
         raise FormatError(msg)
-    if voxels.dtype.itemsize > 8:
-        voxels = voxels.astype(np.float64)
     voxels = voxels.reshape(*voxels.shape[:3], -1)
     native = voxels.dtype.newbyteorder("=")
     return np.ascontiguousarray(voxels.transpose(3, 2, 1, 0), dtype=native)

@@ -7,7 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_mednext.errors import FormatError
-from napari_mednext.formats.dicom import choose_series, dicom_files, group_series
+from napari_mednext.formats.dicom import (
+    SeriesGroup,
+    choose_series,
+    dicom_files,
+    group_series,
+)
 from napari_mednext.formats.dicom_headers import is_dicom
 from napari_mednext.formats.reading import existing, open_channels, open_file
 from napari_mednext.formats.sources import Source, find_sources
@@ -108,18 +113,30 @@ def _open_dicom_files(
 ) -> Volume:
     """Open the series of some DICOM files, completed from the folder if it is one."""
     groups = group_series(files)
+    if not groups:
+        msg = (
+            f"{files[0].name!r} must be a DICOM image, but it has no pixels or cannot "
+            "be read: open the folder of its series"
+        )
+        raise FormatError(msg)
     if len(files) > 1 or len(groups) != 1 or groups[0].is_volume:
         where = files[0].name if len(files) == 1 else files[0].parent.name
         return choose_series(groups, series, where).read(frame=frame)
-    slice_path = files[0].resolve()
-    beside = [p for p in sorted(files[0].parent.iterdir()) if p.is_file()]
-    for group in group_series([p for p in beside if is_dicom(p)]):
-        if slice_path in {p.resolve() for p in group.series.files}:
-            volume = group.read(frame=frame)
-            note = (
-                f"{files[0].name!r} is one slice: its series of "
-                f"{len(group.series.files)} files in the folder was opened"
-            )
-            source = replace(volume.source, notes=(note, *volume.source.notes))
-            return replace(volume, source=source)
-    return groups[0].read(frame=frame)
+    group = _series_of_slice(files[0], groups[0])
+    volume = group.read(frame=frame)
+    note = (
+        f"{files[0].name!r} is one slice: its series of "
+        f"{len(group.series.files)} files in the folder was opened"
+    )
+    source = replace(volume.source, notes=(note, *volume.source.notes))
+    return replace(volume, source=source)
+
+
+def _series_of_slice(path: Path, alone: SeriesGroup) -> SeriesGroup:
+    """Return the series in the folder of a slice to which the slice belongs."""
+    beside = [p for p in sorted(path.parent.iterdir()) if p.is_file() and is_dicom(p)]
+    groups = group_series(beside)
+    holding = [group for group in groups if path in group.series.files]
+    # A second copy of a slice is not among the files of its series.
+    same = [group for group in groups if group.series.uid == alone.series.uid]
+    return (holding or same)[0]

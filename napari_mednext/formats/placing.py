@@ -65,15 +65,31 @@ def placed(path: Path) -> Iterator[Path]:
     try:
         draft = folder / path.name
         yield draft
-        companions = sorted(set(folder.iterdir()) - {draft})
-        for source in (*companions, draft):
-            source.replace(path.parent / source.name)
+        _move(draft, path)
     except OSError as error:
         if isinstance(error, StorageError):
             raise
         raise storage_error(path, error) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _move(draft: Path, path: Path) -> None:
+    """Move a file and what lies beside it; if that fails, put all back as it was."""
+    companions = sorted(set(draft.parent.iterdir()) - {draft})
+    targets = [path.parent / source.name for source in companions]
+    older = {t: t.read_bytes() if t.exists() else None for t in targets}
+    try:
+        for source, target in zip(companions, targets, strict=True):
+            source.replace(target)
+        draft.replace(path)
+    except BaseException:
+        for target, content in older.items():
+            if content is None:
+                target.unlink(missing_ok=True)
+            else:
+                target.write_bytes(content)
+        raise
 
 
 def storage_error(path: Path, error: OSError) -> StorageError:

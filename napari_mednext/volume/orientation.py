@@ -129,9 +129,8 @@ def turn_between(grid: VoxelGrid, target: VoxelGrid) -> Turn | None:
     """
     step = np.linalg.solve(grid.affine, target.affine)  # target index -> grid index
     whole = np.rint(step[:3, :3])
-    if not np.array_equal(np.abs(whole).sum(axis=0), np.ones(3)):
-        return None
-    if not np.array_equal(np.abs(whole).sum(axis=1), np.ones(3)):
+    uses = np.abs(whole)
+    if (uses.sum(axis=0) != 1).any() or (uses.sum(axis=1) != 1).any():
         return None
     axes = tuple(int(np.flatnonzero(whole[:, i])[0]) for i in range(3))
     flips = tuple(bool(whole[axis, i] < 0) for i, axis in enumerate(axes))

@@ -1,6 +1,7 @@
 import numpy as np
 import pydicom
 import pytest
+import SimpleITK as sitk  # noqa: N813 - the name everybody uses
 from pydicom.uid import (
     BasicTextSRStorage,
     EnhancedCTImageStorage,
@@ -9,8 +10,15 @@ from pydicom.uid import (
 
 from napari_mednext import formats
 from napari_mednext.errors import ChannelError, FormatError, GeometryError
+from napari_mednext.formats.dicom_headers import is_dicom
 from napari_mednext.volume import Segmentation, VoxelGrid, reorient
-from tests.formats.makers import make_array, make_grid, write_dicom, write_series
+from tests.formats.makers import (
+    make_array,
+    make_grid,
+    read_independently,
+    write_dicom,
+    write_series,
+)
 
 GRID = make_grid(degrees=(0, 0, 14))
 
@@ -177,10 +185,12 @@ def test_two_acquisitions_one_after_the_other_are_one_volume_and_it_is_said(tmp_
 def test_second_copies_of_files_are_left_out_and_counted(tmp_path):
     paths = write_series(tmp_path, make_array(), GRID)
     for path in paths[:2]:
-        (tmp_path / f"copy of {path.name}").write_bytes(path.read_bytes())
+        copy = tmp_path / f"copy of {path.name}"
+        copy.write_bytes(path.read_bytes())
     volume = formats.open_volume(tmp_path)
     np.testing.assert_array_equal(volume.array[0], make_array() - 1024)
     assert notes_of(volume) == "2 files are copies of others and were left out"
+    assert formats.open_volume(copy).grid.is_close(GRID)
 
 
 @pytest.mark.parametrize(("lost", "missing"), [((2,), 1), ((2, 3), 2), ((1,), 1)])
@@ -222,7 +232,20 @@ def test_a_small_gantry_tilt_is_repaired_and_the_mask_keeps_it(tmp_path):
     volume = formats.open_volume(tmp_path / "ct")
     assert "tilted by 6 degrees (gantry tilt)" in notes_of(volume)
     assert "not perpendicular" in notes_of(volume)
-    np.testing.assert_allclose(np.asarray(volume.source.affine)[:3, 0], [0, lean, 3])
+    stacked = grid.affine
+    stacked[1, 0] = lean
+    np.testing.assert_allclose(np.asarray(volume.source.affine), stacked)
+
+    labels = make_array(dtype=np.uint8)
+    mask = Segmentation(labels, volume.grid, source=volume.source)
+    path = formats.save_segmentation(mask, tmp_path / "mask.nii")
+    # The sform keeps the tilt; ITK, which cannot, falls back to the qform.
+    array, where = read_independently(path)
+    np.testing.assert_array_equal(array, labels)
+    np.testing.assert_allclose(where, stacked, atol=1e-4)
+    image = sitk.ReadImage(str(path))
+    direction = np.reshape(image.GetDirection(), (3, 3))
+    np.testing.assert_allclose(direction, volume.grid.matrix, atol=1e-6)
 
 
 def test_a_large_gantry_tilt_is_refused(tmp_path):
@@ -383,3 +406,71 @@ def test_a_mask_of_a_series_lies_on_it(tmp_path):
     again = formats.open_volume(formats.save_segmentation(mask, tmp_path / "m.nii.gz"))
     assert again.grid.is_close(GRID, tolerance_mm=1e-4)
     np.testing.assert_array_equal(again.array[0], make_array() - 1024 > -1000)
+
+
+def test_a_folder_of_reports_only_has_no_series(tmp_path):
+    (path,) = write_series(tmp_path, make_array((1, 6, 7)), GRID)
+    path.write_bytes(path.read_bytes()[:600])
+    with pytest.raises(FormatError, match="must hold a DICOM series, but it has none"):
+        formats.open_volume(tmp_path)
+    with pytest.raises(FormatError, match=rf"'{path.name}' must be a DICOM image"):
+        formats.open_volume(path)
+
+
+def test_a_report_is_no_image_even_if_it_is_cut_short(tmp_path):
+    paths = write_series(tmp_path, make_array(), GRID)
+    data = pydicom.dcmread(paths[4])
+    data.file_meta.MediaStorageSOPClassUID = BasicTextSRStorage
+    data.save_as(paths[4])
+    paths[4].write_bytes(paths[4].read_bytes()[:500])
+    assert notes_of(formats.open_volume(tmp_path)) == ""
+
+
+def test_a_file_without_any_meta_is_unreadable_not_a_report(tmp_path):
+    paths = write_series(tmp_path, make_array(), GRID)
+    paths[4].write_bytes(bytes(128) + b"DICM")
+    assert "1 DICOM files cannot be read" in notes_of(formats.open_volume(tmp_path))
+
+
+def test_a_pixel_size_that_is_not_stated_is_said(tmp_path):
+    paths = write_series(tmp_path, make_array(), GRID)
+    for path in paths:
+        data = pydicom.dcmread(path)
+        del data.PixelSpacing
+        data.save_as(path)
+    volume = formats.open_volume(tmp_path)
+    assert volume.grid.spacing == (3.0, 1.0, 1.0)
+    assert "do not state the size of a pixel" in notes_of(volume)
+
+
+def test_colours_are_channels(tmp_path):
+    colors = np.random.default_rng(0).integers(0, 255, (3, 6, 7, 3)).astype(np.uint8)
+    for z, pixels in enumerate(colors):
+        path = write_dicom(tmp_path / f"{z}", pixels[..., 0], origin=(0, 0, 2 * z))
+        data = pydicom.dcmread(path)
+        data.SamplesPerPixel, data.PlanarConfiguration = 3, 0
+        data.PhotometricInterpretation = "RGB"
+        data.BitsAllocated = data.BitsStored = 8
+        data.HighBit, data.PixelRepresentation = 7, 0
+        del data.RescaleSlope, data.RescaleIntercept
+        data.PixelData = pixels.tobytes()
+        data["PixelData"].VR = "OB"
+        data.save_as(path)
+    volume = formats.open_volume(tmp_path)
+    np.testing.assert_array_equal(volume.array, np.moveaxis(colors, -1, 0))
+
+
+def test_slices_side_by_side_are_no_stack(tmp_path):
+    write_series(
+        tmp_path,
+        make_array(),
+        GRID,
+        shift=lambda i: GRID.matrix @ [40.0 * i, 0, -3.0 * i],
+    )
+    with pytest.raises(GeometryError, match="must span three axes"):
+        formats.open_volume(tmp_path)
+
+
+def test_what_cannot_be_opened_is_no_dicom(tmp_path):
+    assert not is_dicom(tmp_path)
+    assert not is_dicom(tmp_path / "missing")

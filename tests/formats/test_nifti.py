@@ -192,6 +192,18 @@ def test_a_scaled_sform_does_not_change_the_spacing(tmp_path):
     assert "the qform was used" in volume.source.notes[0]
 
 
+def test_an_sform_of_leaning_axes_leaves_the_qform(tmp_path):
+    for amount in (0.05, 0.9):
+        lean = leaning(amount)
+        lean[:3, :3] *= np.linalg.norm(RAS[:3, :3], axis=0) / np.linalg.norm(
+            lean[:3, :3], axis=0
+        )
+        source = write_nifti(tmp_path / "a.nii", make_array(), lean, q_affine=RAS)
+        volume = formats.open_volume(source)
+        assert volume.grid.is_close(GRID, tolerance_mm=1e-3)
+        assert "the qform was used" in volume.source.notes[0]
+
+
 def test_an_sform_that_is_not_finite_leaves_the_qform(tmp_path):
     source = write_nifti(tmp_path / "a.nii", make_array(), RAS, srow_x=[np.nan] * 4)
     volume = formats.open_volume(source)
@@ -310,6 +322,11 @@ def test_voxel_types_are_kept(tmp_path, kind, dtype):
 
 def test_both_files_of_a_pair_open_it(tmp_path):
     write_nifti(tmp_path / "a.img", make_array(), RAS, kind=nib.Nifti1Pair)
+    lone = tmp_path / "lone" / "a.img"
+    lone.parent.mkdir()
+    lone.write_bytes((tmp_path / "a.img").read_bytes())
+    with pytest.raises(FormatError, match=r"'a.img' must be an image"):
+        formats.open_volume(lone)
     for name in ("a.img", "a.hdr"):
         volume = formats.open_volume(tmp_path / name)
         np.testing.assert_array_equal(volume.array[0], make_array())

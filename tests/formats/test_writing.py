@@ -1,6 +1,5 @@
 import gzip
 import os
-import resource
 from contextlib import contextmanager
 
 import nibabel as nib
@@ -30,6 +29,7 @@ def make_mask(dtype=np.uint8):
 @contextmanager
 def file_size_limit(size):
     """Let the system refuse to write more than ``size`` bytes, as a full disk does."""
+    resource = pytest.importorskip("resource")  # not on Windows
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -77,7 +77,7 @@ def test_endings_that_cannot_be_written_are_refused(tmp_path, name):
 
 def test_a_missing_folder_is_refused(tmp_path):
     with pytest.raises(
-        StorageError, match="folder .*nowhere' must exist: make it first"
+        StorageError, match=r"folder .*nowhere' must exist: make it first"
     ):
         formats.save_segmentation(make_mask(), tmp_path / "nowhere" / "mask.nii")
 
@@ -301,3 +301,35 @@ def test_names_and_colours_do_not_change_a_mask(tmp_path):
     turned = Segmentation(turned.array, turned.grid, turned.names, source=kept)
     path = formats.save_segmentation(turned, tmp_path / "a.nii.gz")
     np.testing.assert_array_equal(read_independently(path)[0], mask.array)
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_an_interrupt_between_the_two_files_of_a_pair_puts_both_back(
+    tmp_path, monkeypatch, is_there
+):
+    path = tmp_path / "mask.mhd"
+    if is_there:
+        formats.save_segmentation(make_mask(), path)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    replace = type(path).replace
+
+    def interrupted(source, target):
+        if source.name == "mask.mhd":
+            raise KeyboardInterrupt
+        return replace(source, target)
+
+    monkeypatch.setattr(type(path), "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        formats.save_segmentation(noise_mask(), path, overwrite=True)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_a_folder_that_refuses_new_folders_is_said(tmp_path, monkeypatch):
+    def refuse(**_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(placing.tempfile, "mkdtemp", refuse)
+    with pytest.raises(
+        StorageError, match=r"\(permission denied\): nothing was changed"
+    ):
+        formats.save_segmentation(make_mask(), tmp_path / "mask.nii")
