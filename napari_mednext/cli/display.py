@@ -74,12 +74,12 @@ def step_display() -> Iterator[ProgressCallback]:
     if not console.is_terminal:
         said: list[str] = []
 
-        def say(progress: Progress) -> None:
+        def tell(progress: Progress) -> None:
             if said[-1:] != [progress.text]:
                 said.append(progress.text)
-                console.print(progress.text, highlight=False, markup=False)
+                say(console, progress.text)
 
-        yield say
+        yield tell
         return
     with _bars(console) as bars:
         task = bars.add_task("", total=None, left="")
@@ -96,6 +96,11 @@ def step_display() -> Iterator[ProgressCallback]:
         yield show
 
 
+def say(console: Console, text: str) -> None:
+    """Write a line as it is."""
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
 def _say_end(console: Console, event: BatchEvent) -> None:
     """Write a line for a scan that ended."""
     result = event.result
@@ -104,12 +109,12 @@ def _say_end(console: Console, event: BatchEvent) -> None:
     place = f"[{event.done}/{event.total}] {event.item.name}"
     if result.state is BatchState.SAVED:
         line = f"{place}: saved {event.item.output} in {result.elapsed_s:.1f} s"
+    elif event.total > 1:
+        line = f"{place}: {result.state}: {result.sentence}".removesuffix(": ")
     else:
-        line = f"{place}: {result.state}" + (
-            f": {result.sentence}" if result.sentence else ""
-        )
+        return  # the outcome says it
     for text in (line, *(f"  note: {note}" for note in result.notes)):
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
+        say(console, text)
 
 
 def _console() -> Console:

@@ -22,11 +22,12 @@ _PATIENCE_S = 10.0
 
 
 class Interrupts:
-    """While open, SIGINT and SIGTERM raise ``KeyboardInterrupt`` in the main thread.
+    """While open, SIGINT, SIGTERM and SIGHUP raise ``KeyboardInterrupt`` here.
 
-    Only the first one does: the tidying up that follows must not be interrupted by an
-    impatient second Ctrl-C, unless it takes long. Signals that the parent process told
-    us to ignore stay ignored.
+    In the main thread; in another one it does nothing. Only the first signal counts:
+    the tidying up that follows must not be interrupted by an impatient second Ctrl-C,
+    unless it takes long. Signals that the parent process told us to ignore, as nohup
+    does, stay ignored.
     """
 
     def __init__(self) -> None:
@@ -97,7 +98,8 @@ def cancel_on_interrupt() -> Iterator[threading.Event]:
 
 def _signals() -> list[int]:
     """Return the signals that mean stop here and that nobody told us to ignore."""
-    known = (getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGBREAK"))
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    known = (getattr(signal, name, None) for name in names)
     return [
         number
         for number in known

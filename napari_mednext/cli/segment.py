@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path  # noqa: TC003 - typer reads it when it runs
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -29,6 +30,8 @@ __all__ = ["parse_roi", "segment", "table_document"]
 
 #: The model that is used when none is named.
 DEFAULT_MODEL = "brain_mr"
+#: The last line names at most so many scans that failed.
+_NAMED = 5
 _RANGE = re.compile(r"\s*(\d*)\s*:\s*(\d*)\s*")
 
 
@@ -135,6 +138,9 @@ class _Run:
 
         find_model(model)  # refused here in a moment, not after loading torch
         sources, self.refused = find_inputs(inputs)
+        if len(sources) + len(self.refused) > 1:
+            for each in self.refused:
+                sys.stderr.write(f"{each.path}: failed: {each.sentence}\n")
         if not sources:
             return
         with batch_display() as show:
@@ -167,9 +173,7 @@ class _Run:
             return Outcome(ExitCode.DONE, document, text)
         code = ExitCode.SOME_FAILED if saved else ExitCode.REFUSED
         whole = len(failed) + len(saved)
-        names = "; ".join(f"{name}: {sentence}" for name, sentence in failed)
-        error = names if whole == 1 else f"{len(failed)} of {whole} failed: {names}"
-        return Outcome(code, document, text, error)
+        return Outcome(code, document, text, _failure(failed, whole))
 
     def _keep(self, show: Callable[[BatchEvent], None]) -> Callable[[BatchEvent], None]:
         """Return a callback that keeps results and shows events."""
@@ -302,6 +306,16 @@ def _result_document(result: FileResult) -> dict[str, Any]:
         "elapsed_s": round(result.elapsed_s, 3),
         "volumes": table_document(result.table),
     }
+
+
+def _failure(failed: Sequence[tuple[str, str]], whole: int) -> str:
+    """Return one line about what failed; several were told one by one already."""
+    if whole == 1:
+        name, sentence = failed[0]
+        return f"{name}: {sentence}"
+    names = ", ".join(name for name, _ in failed[:_NAMED])
+    more = f" and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
+    return f"{len(failed)} of {whole} failed: {names}{more}"
 
 
 def _text(saved: Sequence[FileResult]) -> str:

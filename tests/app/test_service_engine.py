@@ -14,6 +14,7 @@ from napari_mednext.settings import InferenceSettings
 from napari_mednext.volume import Volume, VoxelGrid
 from tests.app.tiny_model import write_tiny_model
 
+ROOT = str(Path(__file__).resolve().parents[2])
 GRID = VoxelGrid((9, 21, 18), spacing=(3.0, 0.9, 1.1), origin=(1.0, 2.0, 3.0))
 CLIENT = """
 import sys
@@ -70,7 +71,7 @@ def test_result_equals_that_of_the_engine_in_this_process(tmp_path):
         text=True,
         env={
             **os.environ,
-            "PYTHONPATH": str(Path.cwd()),
+            "PYTHONPATH": ROOT,
             "OMP_NUM_THREADS": "1",
         },
     )

@@ -101,9 +101,10 @@ class TestSegment:
         missing = tmp_path / "gone.nii.gz"
         code, document = call("segment", scans, missing, "-o", out, "--model", "tiny")
         assert (code, document["status"]) == (1, "some failed")
+        assert document["error"] == f"2 of 3 failed: b, {missing}"
         states = [result["state"] for result in document["results"]]
         assert states == ["saved", "failed", "failed"]
-        assert document["error"].startswith("2 of 3 failed: b: ")
+        assert all(result["error"] for result in document["results"][1:])
         assert [path.name for path in out.iterdir()] == ["a.nii.gz"]
 
     def test_existing_output_and_overwrite(self, call, scans, tmp_path):
@@ -206,6 +207,25 @@ def test_text_output_and_the_sentence_on_stderr(capfd, library, scans, tmp_path)
     assert said.splitlines()[-1].startswith("napari-mednext: a: the output must not")
     assert run(["models", "info", str(library / "broken"), "-v"]) == 2
     assert "Traceback" in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("library")
+def test_every_failed_scan_is_named_with_its_sentence(capfd, scans, tmp_path):
+    for path in scans.iterdir():
+        path.write_bytes(b"nothing")
+    missing = str(tmp_path / "gone.nii.gz")
+    line = ["segment", str(scans), missing, "-o", str(tmp_path / "m")]
+    assert run([*line, "--model", "tiny"]) == 2
+    printed, said = capfd.readouterr()
+    assert printed == ""
+    lines = said.splitlines()
+    assert [line.split(": ")[0] for line in lines] == [
+        missing,
+        "[1/2] a",
+        "[2/2] b",
+        "napari-mednext",
+    ]
+    assert lines[-1] == f"napari-mednext: 3 of 3 failed: a, b, {missing}"
 
 
 def test_whatever_prints_to_stdout_stays_out_of_the_document(call, monkeypatch):
