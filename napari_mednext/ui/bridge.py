@@ -142,6 +142,11 @@ def labels_layer(segmentation: Segmentation, name: str) -> LayerData:
         "opacity": 0.6,
         "colormap": label_colormap(labels),
         "metadata": {METADATA_KEY: origin},
+        # napari shows the features of the label under the cursor in its status bar.
+        "features": {
+            "index": [0, *(label.value for label in labels)],
+            "name": ["background", *(label.name for label in labels)],
+        },
     }
     return np.ascontiguousarray(segmentation.array), options, "labels"
 

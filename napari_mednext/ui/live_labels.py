@@ -54,10 +54,6 @@ def new_layer(volume: Volume, labels: LabelSet, name: str) -> Labels:
     from napari.layers import Labels
 
     array, options, _ = labels_layer(empty_segmentation(volume, labels), name)
-    options["features"] = {
-        "index": [0, *(label.value for label in labels)],
-        "name": ["background", *(label.name for label in labels)],
-    }
     return Labels(array, **options)
 
 
@@ -90,6 +86,7 @@ class LiveLabels:
         size = max((label.value for label in labels), default=0) + 1
         self._counts = np.zeros(size, dtype=np.int64)
         self._is_edited = False
+        self._is_hidden = False
 
     @property
     def is_edited(self) -> bool:
@@ -102,14 +99,27 @@ class LiveLabels:
         return not self._is_edited and self.layer in self._viewer.layers
 
     def begin(self) -> None:
-        """Put the layer on screen, empty and locked against painting."""
+        """Put the layer into the viewer, empty and locked against painting.
+
+        A fresh layer stays hidden until :meth:`reveal`, because adding it and drawing
+        it first are better done in two turns of the event loop.
+        """
         self.layer.name = self._name
         if self.layer in self._viewer.layers:
             self.layer.data[...] = 0
             self._refresh()
         else:
+            self.layer.visible = False
             self._viewer.add_layer(self.layer)
+            self._is_hidden = True
         self.layer.editable = False
+
+    def reveal(self) -> bool:
+        """Show a layer that :meth:`begin` left hidden; whether there was need to."""
+        was_hidden, self._is_hidden = self._is_hidden, False
+        if was_hidden:
+            self.layer.visible = True
+        return was_hidden
 
     def apply(self, previews: deque[Any]) -> None:
         """Write previews, and draw once if one of them is on screen.
@@ -139,6 +149,7 @@ class LiveLabels:
         if self.layer not in self._viewer.layers:
             msg = "the labels layer was removed while it was being filled"
             raise Cancelled(msg)
+        self.reveal()
         self.layer.data[...] = segmentation.array
         self.layer.metadata[METADATA_KEY] = LayerOrigin(
             segmentation.grid,
@@ -151,6 +162,7 @@ class LiveLabels:
     def stop(self) -> None:
         """Free the layer after a run that did not end; it says so in its name."""
         if self.layer in self._viewer.layers:
+            self.reveal()
             self.layer.name = self._name + UNFINISHED
             self._free()
 

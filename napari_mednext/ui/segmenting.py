@@ -117,11 +117,13 @@ class Segmenting(QObject):
         """Show what came since the last tick."""
         self._ticks += 1
         if self.live is None and self._is_loaded:
-            # Two steps in two ticks, so that the window breathes between them.
+            # Make, add and show it in three ticks: the window breathes between them.
             if self._layer is None:
                 self._make_layer()
             else:
                 self._begin()
+            return
+        if self.live is not None and self.live.reveal():
             return
         progress: Progress | None = self._job.take_progress()
         if progress is not None:

@@ -72,10 +72,12 @@ class FakeEngine:
         ]
         if focus is None:
             return tiles
-        centre = lambda t: sum(
-            ((s.start + s.stop) / 2 - f) ** 2 for s, f in zip(t, focus, strict=True)
-        )
-        return sorted(tiles, key=centre)
+
+        def distance(tile):
+            middles = ((s.start + s.stop) / 2 for s in tile)
+            return sum((m - f) ** 2 for m, f in zip(middles, focus, strict=True))
+
+        return sorted(tiles, key=distance)
 
 
 @dataclass

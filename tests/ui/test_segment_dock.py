@@ -1,7 +1,9 @@
 """The dock in a model of the viewer: every control, no GL."""
 
 import numpy as np
+import psutil
 import pytest
+import SimpleITK as sitk  # noqa: N813 - its usual name
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
@@ -230,8 +232,6 @@ def test_what_the_engine_refuses_is_one_sentence(qtbot, dock, viewer, until, sca
 def test_a_killed_engine_is_one_sentence_and_the_next_run_works(
     qtbot, dock, viewer, session, until, scan_file
 ):
-    import psutil
-
     open_scan(dock, until, scan_file)
     choose_model(dock, "Fake endless")
     click(qtbot, dock.run.start)
@@ -283,8 +283,6 @@ def test_a_read_only_place_is_one_sentence(qtbot, dock, until, scan_file, tmp_pa
 
 
 def test_a_4d_file_asks_for_its_frame(dock, viewer, until, tmp_path, monkeypatch):
-    import SimpleITK as sitk
-
     frames = np.random.default_rng(0).integers(0, 900, (4, 5, 6, 7)).astype(np.int16)
     path = tmp_path / "dynamic.nii.gz"
     image = sitk.JoinSeries([sitk.GetImageFromArray(frame) for frame in frames])

@@ -43,10 +43,8 @@ def test_progress_says_the_time_left_once_it_is_known():
 
 def test_sizes_are_told_x_first():
     text = wording.grid_lines(VoxelGrid((3, 4, 5), (3.0, 0.5, 0.25)))
-    assert (
-        text
-        == f"5 {wording.TIMES} 4 {wording.TIMES} 3 voxels · 0.25 {wording.TIMES} 0.5 {wording.TIMES} 3 mm"
-    )
+    by = wording.TIMES
+    assert text == f"5 {by} 4 {by} 3 voxels · 0.25 {by} 0.5 {by} 3 mm"
 
 
 def test_obliquity_and_notes_are_told():
