@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from napari_mednext.errors import FormatError, InputError
 from napari_mednext.formats.itk import choose_frame
-from napari_mednext.formats.naming import ending_of
 from napari_mednext.formats.nifti_header import open_maybe_gzip
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["ForeignImage", "read_with_nibabel"]
+__all__ = ["ForeignImage", "read_mgh", "read_nifti"]
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,8 @@ class ForeignImage:
     affine: NDArray[np.float64]
 
 
-def read_with_nibabel(path: Path, *, frame: int | None) -> ForeignImage:
-    """Read one volume of a file that has at least three axes.
-
-    Scaled integers become float32, as ITK makes them. Axes beyond the fourth are
-    channels.
+def read_mgh(path: Path, *, frame: int | None) -> ForeignImage:
+    """Read one volume of a FreeSurfer file.
 
     Raises
     ------
@@ -44,15 +41,67 @@ def read_with_nibabel(path: Path, *, frame: int | None) -> ForeignImage:
         If nibabel cannot read the file, or its voxels are complex.
     ChannelError
         If a frame must be chosen, or the chosen one is not there.
-    """  # noqa: DOC501 - passes on the two above
+    """
     import nibabel as nib
 
+    # nibabel leaves .mgh files open; and this reads up to the checksum of .mgz.
+    with open_maybe_gzip(path) as stream:
+        return _read(nib.MGHImage, {"image": stream}, path, frame)
+
+
+def read_nifti(
+    path: Path, *, voxels: Path, version: int, is_pair: bool, frame: int | None
+) -> ForeignImage:
+    """Read one volume of a NIfTI file by its content, whatever its name.
+
+    Parameters
+    ----------
+    path : Path
+        The file with the header.
+    voxels : Path
+        The file with the voxels; the same unless it is a pair.
+    version : int
+        1 or 2.
+    is_pair : bool
+        Whether header and voxels are two files.
+    frame : int or None
+        Which volume of a 4D file.
+
+    Raises
+    ------
+    FormatError
+        If nibabel cannot read the file, or its voxels are complex.
+    ChannelError
+        If a frame must be chosen, or the chosen one is not there.
+    """
+    import nibabel as nib
+
+    single, pair = (
+        (nib.Nifti1Image, nib.Nifti1Pair)
+        if version == 1
+        else (nib.Nifti2Image, nib.Nifti2Pair)
+    )
+    with open_maybe_gzip(voxels) as image:
+        if not is_pair:
+            return _read(single, {"image": image}, path, frame)
+        with open_maybe_gzip(path) as header:
+            return _read(pair, {"header": header, "image": image}, path, frame)
+
+
+def _read(
+    kind: Any, streams: Mapping[str, Any], path: Path, frame: int | None
+) -> ForeignImage:
+    """Read one volume of at least three axes; axes beyond the fourth are channels."""
+    import nibabel as nib
+
+    files = {name: nib.FileHolder(fileobj=file) for name, file in streams.items()}
     try:
-        image = _loaded(path)
+        image = kind.from_file_map(files)
         frames = int(image.shape[3]) if len(image.shape) > 3 else 1
         chosen = choose_frame(path.name, frames, frame)
         one = (slice(None),) * 3 + ((chosen,) if len(image.shape) > 3 else ())
         voxels = np.asanyarray(image.dataobj[one])
+        # Scaled integers become single precision, as ITK makes them.
         if voxels.dtype.kind == "f" and image.get_data_dtype().kind in "iu":
             voxels = voxels.astype(np.float32)
         affine = np.asarray(image.affine, dtype=np.float64)
@@ -74,17 +123,6 @@ def read_with_nibabel(path: Path, *, frame: int | None) -> ForeignImage:
         )
         raise FormatError(msg) from error
     return ForeignImage(_channels_first(voxels, path), _lps(affine))
-
-
-def _loaded(path: Path) -> Any:
-    """Return nibabel's image of a file."""
-    import nibabel as nib
-
-    if ending_of(path) in (".mgh", ".mgz"):
-        # nibabel leaves .mgh files open; and this reads up to the checksum of .mgz.
-        with open_maybe_gzip(path) as stream:
-            return nib.MGHImage.from_bytes(stream.read())
-    return nib.load(path)
 
 
 def _channels_first(voxels: NDArray[Any], path: Path) -> NDArray[Any]:

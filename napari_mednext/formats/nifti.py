@@ -12,7 +12,7 @@ import numpy as np
 
 from napari_mednext.errors import FormatError, InputError
 from napari_mednext.formats import itk
-from napari_mednext.formats.foreign import read_with_nibabel
+from napari_mednext.formats.foreign import read_nifti
 from napari_mednext.formats.nifti_geometry import Placement, grid_of_header
 from napari_mednext.formats.nifti_header import (
     NiftiHeader,
@@ -35,6 +35,7 @@ class NiftiFile:
 
     path: Path
     header: NiftiHeader
+    header_path: Path
     voxels: Path
 
     def read(self, *, frame: int | None) -> tuple[NDArray[Any], Placement]:
@@ -59,15 +60,25 @@ class NiftiFile:
         placement = grid_of_header(self.header)
         if self.check_whole():
             # ITK puts 0 in the place of NaN and infinity.
-            return read_with_nibabel(self.path, frame=frame).array, placement
+            return self._read_with_nibabel(frame), placement
         try:
             image = itk.read_voxels(self.path, frame=frame)
         except InputError:
             raise
         except RuntimeError:
             # NIfTI-2, axes that are not perpendicular, rare voxel types.
-            return read_with_nibabel(self.path, frame=frame).array, placement
+            return self._read_with_nibabel(frame), placement
         return itk.voxels_of(image), placement
+
+    def _read_with_nibabel(self, frame: int | None) -> NDArray[Any]:
+        """Return the (c, z, y, x) voxels of a file that ITK cannot read as it is."""
+        return read_nifti(
+            self.header_path,
+            voxels=self.voxels,
+            version=self.header.version,
+            is_pair=self.header.is_pair,
+            frame=frame,
+        ).array
 
     def check_whole(self) -> bool:
         """Refuse a file that ends before its last voxel.
@@ -136,7 +147,7 @@ def find_nifti(path: Path) -> NiftiFile | None:
     if header is None:
         return None
     if not header.is_pair:
-        return NiftiFile(path, header, path)
+        return NiftiFile(path, header, path, path)
     voxels = _partner(path, ".img")
     if voxels is None:
         msg = (
@@ -144,7 +155,7 @@ def find_nifti(path: Path) -> NiftiFile | None:
             "it: put both into one folder"
         )
         raise FormatError(msg)
-    return NiftiFile(path, header, voxels)
+    return NiftiFile(path, header, header_path, voxels)
 
 
 def _is_image_part(path: Path) -> bool:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_mednext.errors import FormatError, GeometryError
 from napari_mednext.formats import itk
-from napari_mednext.formats.foreign import read_with_nibabel
+from napari_mednext.formats.foreign import read_mgh
 from napari_mednext.formats.naming import ending_of, mask_name, split_channel
 from napari_mednext.formats.nifti import find_nifti
 from napari_mednext.formats.nifti_geometry import Placement, place
@@ -185,7 +185,7 @@ def _read(path: Path, frame: int | None) -> _Read:
     """Read with whatever knows the format."""
     ending = ending_of(path)
     if ending in (".mgh", ".mgz"):
-        image = read_with_nibabel(path, frame=frame)
+        image = read_mgh(path, frame=frame)
         return _Read(image.array, _placed(image.array, image.affine), "MGH")
     nifti = find_nifti(path)
     if nifti is not None:

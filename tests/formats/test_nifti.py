@@ -384,3 +384,35 @@ def test_a_mask_too_long_for_nifti_is_refused(tmp_path):
     with pytest.raises(GeometryError, match=r"at most 32767 .* save as \.nrrd"):
         formats.save_segmentation(mask, tmp_path / "a.nii")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+@pytest.mark.parametrize("name", ["A.NII", "plain", "a.mha", "a.nii.gz", "weiß ü.nii"])
+@pytest.mark.parametrize("is_gzip", [False, True])
+def test_a_nifti_file_is_known_by_its_content(tmp_path, kind, name, is_gzip):
+    data = write_nifti(tmp_path / "x.nii", make_array(), RAS, kind=kind).read_bytes()
+    # Two members, as parallel compressors write them.
+    parts = gzip.compress(data[:500]) + gzip.compress(data[500:])
+    (tmp_path / name).write_bytes(parts if is_gzip else data)
+    volume = formats.open_volume(tmp_path / name)
+    np.testing.assert_array_equal(volume.array[0], make_array())
+    assert volume.grid.is_close(GRID, tolerance_mm=1e-4)
+
+
+@pytest.mark.parametrize("kind", [nib.Nifti1Pair, nib.Nifti2Pair])
+def test_a_pair_with_leaning_axes_opens(tmp_path, kind):
+    write_nifti(tmp_path / "a.img", make_array(), leaning(0.01), qform=0, kind=kind)
+    for name in ("a.img", "a.hdr"):
+        volume = formats.open_volume(tmp_path / name)
+        np.testing.assert_array_equal(volume.array[0], make_array())
+
+
+@pytest.mark.parametrize("ending", ["nrrd", "mha"])
+def test_frames_of_other_formats_are_chosen_too(tmp_path, ending):
+    frames = [sitk.GetImageFromArray(make_array() + 300 * t) for t in range(3)]
+    path = tmp_path / f"a.{ending}"
+    sitk.WriteImage(sitk.JoinSeries(frames), str(path))
+    with pytest.raises(ChannelError, match="choose a frame from 0 to 2"):
+        formats.open_volume(path)
+    volume = formats.open_volume(path, frame=2)
+    np.testing.assert_array_equal(volume.array[0], make_array() + 600)
