@@ -13,6 +13,7 @@ import tempfile
 import threading
 from typing import IO, Any
 
+from napari_mednext.app.computing import COMPUTE_ENVIRONMENT
 from napari_mednext.app.wire import Channel, widen_pipe
 from napari_mednext.errors import ResourceError, StorageError
 
@@ -58,6 +59,7 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=self._log,
                 bufsize=0,
+                env={**COMPUTE_ENVIRONMENT, **os.environ},
                 **_own_group(),
             )
         except OSError as error:
