@@ -34,7 +34,7 @@ _QUIET_INK = (150, 158, 171)
 _SLICE_PX = 420
 _MARGIN_PX = 28
 _GAP_PX = 14
-_LEGEND_PX = 340
+_LEGEND_PX = 390
 _ROW_PX = 27
 #: How much of the label's colour covers the image, inside and at the border.
 _FILL, _EDGE = 0.42, 0.95

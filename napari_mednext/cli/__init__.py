@@ -31,8 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     with Interrupts():
         try:
+            from napari_mednext.app.computing import prepare_computing
             from napari_mednext.cli.entry import run
 
+            if arguments is None:  # the process is ours alone
+                prepare_computing()
             code = run(arguments)
         except KeyboardInterrupt:
             code = INTERRUPTED

@@ -10,7 +10,6 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from napari_mednext.app.computing import prepare_computing
 from napari_mednext.cli.outcome import STATUS, ExitCode, Outcome
 from napari_mednext.errors import Cancelled, MednextError
 
@@ -35,7 +34,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
     int
         See :class:`ExitCode`.
     """
-    prepare_computing()
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = given[: given.index("--")] if "--" in given else given
     is_json = "--json" in options
