@@ -21,7 +21,7 @@ from napari_mednext.volume import Volume, VoxelGrid
 from tests.ui.fake_engine import FakeSession
 
 #: How long anything in these tests may take, in ms.
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 #: napari 0.9.2 and npe2 0.10 themselves do what newer libraries frown upon.
 FOREIGN = (
     "ignore::pydantic.warnings.PydanticDeprecatedSince20",
