@@ -329,6 +329,19 @@ def test_find_inputs_names_the_bad_ones_and_keeps_the_good(scans, tmp_path):
     assert all(each.sentence for each in refused)
 
 
+def test_find_inputs_that_only_fail_together_are_all_refused(monkeypatch):
+    def find(paths):
+        if len(paths) > 1:
+            msg = "they do not fit together"
+            raise InputError(msg)
+        return (Source("s", tuple(paths)),)
+
+    monkeypatch.setattr("napari_mednext.formats.find_sources", find)
+    sources, refused = find_inputs(["a.nii", "b.nii"])
+    assert sources == ()
+    assert {each.sentence for each in refused} == {"they do not fit together"}
+
+
 def test_cancelled_before_the_first_scan(scans, tmp_path):
     cancel = threading.Event()
     cancel.set()
