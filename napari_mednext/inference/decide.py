@@ -99,6 +99,13 @@ class PlaneDecider:
         """Output planes written so far."""
         return self._next
 
+    @property
+    def oldest_needed(self) -> int | None:
+        """The first input plane that is still to be read, None when all is written."""
+        if self._next >= len(self._planes.low):
+            return None
+        return int(self._planes.low[self._next])
+
     def advance(self, final: int) -> None:
         """Write every output plane that reads only input planes before ``final``."""
         while self._next < len(self._planes.low):
@@ -166,6 +173,7 @@ class _InPlane:
 
     def __init__(self, rows: AxisSampling, columns: AxisSampling) -> None:
         self._identity = rows.is_identity and columns.is_identity
+        self._shape = (len(rows.low), len(columns.low))
         self._rows = _Axis(rows)
         self._columns = _Axis(columns)
 
@@ -186,7 +194,8 @@ class _InPlane:
 
     def spread(self, agreed: Tensor) -> Tensor:
         """Return labels (y, x) where all corners agree, else -1."""
-        if self._identity:
+        # Padding at the high ends only makes the input larger than the output.
+        if self._identity and agreed.shape == self._shape:
             return agreed.clone()
         for axis, dim in ((self._rows, 0), (self._columns, 1)):
             low, high, _ = axis.on(agreed.device)

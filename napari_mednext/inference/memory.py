@@ -20,7 +20,14 @@ from napari_mednext.preprocessing.resample import SLAB_VOXELS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Layout", "MemoryPlan", "Workload", "available_ram", "choose_layout"]
+__all__ = [
+    "Layout",
+    "MemoryPlan",
+    "Workload",
+    "available_ram",
+    "choose_layout",
+    "slab_depth",
+]
 
 Shape = tuple[int, int, int]
 Mode = Literal["whole", "streamed"]
@@ -179,6 +186,11 @@ class MemoryPlan:
         return self.layout.mode
 
 
+def slab_depth(tile: Shape) -> int:
+    """Return the planes that a streamed run holds: those of a tile and one finished."""
+    return tile[0] + 1
+
+
 def available_ram() -> int:
     """Return the bytes of main memory that this process could still take.
 
@@ -198,7 +210,9 @@ def available_ram() -> int:
 
 def _needs(work: Workload, layout: Layout) -> tuple[int, int, int]:
     """RAM without the sums, the sums, and what the network takes on its device."""
-    depth = work.tile[0] if layout.mode == "streamed" else layout.window[0]
+    depth = layout.window[0]
+    if layout.mode == "streamed":
+        depth = slab_depth(work.tile)
     sums = work.sums(layout.window, min(depth, layout.window[0]))
     network = work.network_bytes + work.tile_output()
     rest = work.image() + work.tile_output() + work.planes(layout.window)

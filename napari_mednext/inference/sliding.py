@@ -15,6 +15,7 @@ from napari_mednext.inference.decide import Decision, PlaneDecider
 from napari_mednext.inference.devices import is_out_of_memory
 from napari_mednext.inference.engines import Engine
 from napari_mednext.inference.ladder import Ladder
+from napari_mednext.inference.memory import slab_depth
 from napari_mednext.inference.passes import Target
 from napari_mednext.inference.preview import Previewer
 from napari_mednext.inference.tiles import TileGrid, importance
@@ -113,7 +114,9 @@ class SlidingWindow:
 
     def _run_pass(self, image: Tensor, part: Pass) -> None:
         """Run the tiles of one pass and write its part of the output."""
-        depth = self.grid.tile[0] if self.streamed else part.window_shape[0]
+        depth = part.window_shape[0]
+        if self.streamed:
+            depth = slab_depth(self.grid.tile)
         sums = self.ladder.run(
             lambda: Accumulator(
                 self.engine.channels,
@@ -127,8 +130,11 @@ class SlidingWindow:
         first = part.window[0][0]
         for index, start in enumerate(part.tiles):
             if self.streamed and index and start[0] != part.tiles[index - 1][0]:
-                self._advance(decider, sums, start[0] - first)
-                sums.release(start[0] - first)
+                final = start[0] - first
+                self._advance(decider, sums, final)
+                # The next output plane may blend the last final plane with a later one.
+                needed = decider.oldest_needed
+                sums.release(final if needed is None else min(final, needed))
             self._run_tile(image, start, sums, weights, part)
         self._advance(decider, sums, part.window_shape[0])
 
