@@ -148,6 +148,7 @@ def run_batch(
     overwrite: bool = False,
     roi: tuple[slice, slice, slice] | None = None,
     probabilities: bool = False,
+    frame: int | None = None,
     segmenter: Segmenter | None = None,
     on_event: Callable[[BatchEvent], None] | None = None,
     cancel: CancelFlag | None = None,
@@ -177,6 +178,8 @@ def run_batch(
         In the (z, y, x) voxels of every scan.
     probabilities : bool
         Whether the probabilities are written too, beside the mask.
+    frame : int, optional
+        Which frame of 4D files; without it they fail and say how many there are.
     segmenter : Segmenter, optional
         A :class:`SegmentService`, to work in another process; else an engine in this.
     on_event : callable, optional
@@ -202,6 +205,7 @@ def run_batch(
         overwrite=overwrite,
         roi=roi,
         probabilities=probabilities,
+        frame=frame,
         segmenter=segmenter if segmenter is not None else Engine(),
         cancel=cancel,
     )
@@ -217,6 +221,7 @@ class _Work:
     overwrite: bool
     roi: tuple[slice, slice, slice] | None
     probabilities: bool
+    frame: int | None
     segmenter: Segmenter
     cancel: CancelFlag | None
 
@@ -280,7 +285,7 @@ class _Batch:
         work = self.work
         check_output(item, self.items, overwrite=work.overwrite)
         self._tell(item, BatchState.READING)
-        volume = open_source(item.source)
+        volume = open_source(item.source, frame=work.frame)
         self.notes = volume.source.notes
         check_cancelled(work.cancel)
         self._tell(item, BatchState.SEGMENTING)

@@ -70,6 +70,9 @@ def segment(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Write probabilities too.")
     ] = False,
+    frame: Annotated[
+        int | None, typer.Option(help="Which frame of 4D files, from 0.", metavar="N")
+    ] = None,
     file_format: Annotated[
         str | None,
         typer.Option("--format", help="nii.gz, nii, nrrd, mha, mhd.", metavar="FORMAT"),
@@ -108,6 +111,7 @@ def segment(
             overwrite=overwrite,
             roi=box,
             probabilities=probabilities,
+            frame=frame,
         )
     except KeyboardInterrupt:
         return run.outcome(was_interrupted=True)

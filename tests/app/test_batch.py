@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+import SimpleITK as sitk  # noqa: N813 - the name everybody uses
 
 from napari_mednext.app.batch import BatchState, run_batch
 from napari_mednext.app.engine import WithProbabilities
@@ -340,6 +341,18 @@ def test_find_inputs_that_only_fail_together_are_all_refused(monkeypatch):
     sources, refused = find_inputs(["a.nii", "b.nii"])
     assert sources == ()
     assert {each.sentence for each in refused} == {"they do not fit together"}
+
+
+def test_frames_are_chosen_or_the_file_says_how_many(tmp_path):
+    frames = np.random.default_rng(0).normal(size=(3, *GRID.shape)).astype(np.float32)
+    image = sitk.JoinSeries([sitk.GetImageFromArray(frame) for frame in frames])
+    sitk.WriteImage(image, str(tmp_path / "bold.nii.gz"))
+    sources = find_sources(tmp_path / "bold.nii.gz")
+    report, _ = run(sources, tmp_path / "none")
+    assert "choose a frame from 0 to 2" in report.failed[0].sentence
+    report, _ = run(sources, tmp_path / "one", frame=2)
+    mask = open_volume(report.saved[0].item.output).array[0]
+    np.testing.assert_array_equal(mask, frames[2] > 0)
 
 
 def test_cancelled_before_the_first_scan(scans, tmp_path):

@@ -274,11 +274,9 @@ def test_end_of_the_parent_ends_the_child(ending):
         until(lambda: not _runs(child))
 
 
-def test_large_volume_does_not_hold_the_interpreter_lock(shared):
-    """Another thread keeps running while 300 MB travel: its longest pause is short."""
-    array = np.zeros((300, 512, 512), np.float32)
-    volume = Volume(array, VoxelGrid(array.shape))
-    gaps, stop = [], threading.Event()
+def longest_pause_while_sending(service, volume):
+    """Seconds that another thread could not run while a volume was sent."""
+    gaps, stop, cancel = [], threading.Event(), threading.Event()
 
     def tick():
         last = time.perf_counter()
@@ -288,13 +286,11 @@ def test_large_volume_does_not_hold_the_interpreter_lock(shared):
             gaps.append(now - last)
             last = now
 
-    shared.start()
-    cancel = threading.Event()
     thread = threading.Thread(target=tick)
     thread.start()
     try:
         with pytest.raises(Cancelled, match="cancelled"):
-            shared.segment(
+            service.segment(
                 volume,
                 model="endless",
                 on_progress=lambda _: cancel.set(),
@@ -303,7 +299,21 @@ def test_large_volume_does_not_hold_the_interpreter_lock(shared):
     finally:
         stop.set()
         thread.join()
-    assert max(gaps) < 0.1, f"longest pause {max(gaps):.3f} s"
+    return max(gaps)
+
+
+def test_large_volume_does_not_hold_the_interpreter_lock(shared):
+    """Another thread keeps running while 300 MB travel.
+
+    A busy machine may pause any thread; a held lock would do so every time.
+    """
+    array = np.zeros((300, 512, 512), np.float32)
+    volume = Volume(array, VoxelGrid(array.shape))
+    shared.segment(Volume(array[:1, :1, :1], VoxelGrid((1, 1, 1))), model="plain")
+    pauses = []
+    while not pauses or (min(pauses) >= 0.1 and len(pauses) < 5):
+        pauses.append(longest_pause_while_sending(shared, volume))
+    assert min(pauses) < 0.1, f"longest pauses {pauses} s"
 
 
 def _runs(pid):
