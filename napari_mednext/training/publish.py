@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from napari_mednext.errors import StorageError
 from napari_mednext.models import Card, make_dataset, make_plans, write_model_folder
 from napari_mednext.network import preset
 from napari_mednext.settings.from_labels import FromLabelsSettings
@@ -98,10 +99,17 @@ def train_from_labels(
     ModelError
         If the work folder belongs to other settings, or the loss is not finite.
     StorageError
-        If the model cannot be written.
+        If the model is there already, said before the training, or cannot be
+        written.
     Cancelled
         If ``cancel`` was set.
     """
+    if out.exists() and not overwrite:
+        msg = (
+            f"the model must be a new folder, got {str(out)!r}, which is there: choose "
+            "another one or allow to replace it"
+        )
+        raise StorageError(msg)
     mapping = MappingTable.load(table)
     settings = settings or recommended_settings(mapping)
     label_maps = LabelMaps.load(maps)

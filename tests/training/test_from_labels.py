@@ -11,10 +11,15 @@ from napari_mednext.errors import (
     InputError,
     ModelError,
     SettingsError,
+    StorageError,
 )
 from napari_mednext.formats import save_segmentation
 from napari_mednext.settings.from_labels import FromLabelsSettings
-from napari_mednext.training import recommended_settings, write_model
+from napari_mednext.training import (
+    recommended_settings,
+    train_from_labels,
+    write_model,
+)
 from napari_mednext.training.from_labels import TrainingRun
 from napari_mednext.training.label_maps import LabelMaps, MappingTable
 from napari_mednext.volume import Segmentation, VoxelGrid, reorient
@@ -73,6 +78,14 @@ def test_a_run_becomes_a_model_folder(tmp_path, maps, table, settings):
     for name, value in weights_of(run).items():
         torch.testing.assert_close(saved[name].float(), value, rtol=1e-3, atol=1e-6)
     assert folder.card.recipe["steps_done"] == 1
+
+
+def test_a_model_that_is_there_is_refused_before_the_training(tmp_path, table_path):
+    (tmp_path / "model").mkdir()
+    with pytest.raises(
+        StorageError, match=r"new folder, got .*model.*, which is there"
+    ):
+        train_from_labels(tmp_path / "no.npz", tmp_path / "model", table=table_path)
 
 
 def test_recommended_settings_come_from_the_table(table):
