@@ -27,7 +27,7 @@ from napari_mednext.ui.model_picker import ModelPicker
 from napari_mednext.ui.run_panel import RunPanel
 from napari_mednext.ui.settings_form import SettingsForm
 from napari_mednext.ui.sharing import shared_session
-from napari_mednext.ui.wording import duration, short_path
+from napari_mednext.ui.wording import duration, sentence, short_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +44,8 @@ TICK_MS = 100
 #: Endings that masks can have.
 FORMATS = ("nii.gz", "nrrd", "mha")
 ADVANCED_HINT = "How tiles are laid, mirroring, engine and memory"
+#: So many failures are told below the button; the table has them all.
+TOLD_FAILURES = 2
 NO_FOLDER = "choose the folder with the scans"
 NO_OUTPUT = "choose the folder for the masks"
 
@@ -132,9 +134,9 @@ class BatchDock(QWidget):
         from napari_mednext.app.outputs import find_inputs
 
         self._searched = folder
-        self.source.setText(str(folder))
+        self.source.setText(short_path(folder))
         if not self.output.text():
-            self.output.setText(str(folder.with_name(f"{folder.name}_masks")))
+            self.output.setText(short_path(folder.with_name(f"{folder.name}_masks")))
         self._sources = ()
         job = Job(lambda _: find_inputs([folder]), f"MedNeXt: looking in {folder.name}")
         job.succeeded.connect(self._on_found)
@@ -266,7 +268,7 @@ class BatchDock(QWidget):
     def _on_choose_output(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, "Folder for the masks")
         if chosen:
-            self.output.setText(chosen)
+            self.output.setText(short_path(Path(chosen)))
 
     def _on_found(self, found: tuple[Sequence[Source], Sequence[Any]]) -> None:
         sources, refused = found
@@ -274,7 +276,7 @@ class BatchDock(QWidget):
         self.table.scans.set_names([source.name for source in sources])
         plural = "" if len(sources) == 1 else "s"
         lines = [f"{len(sources)} scan{plural} found."]
-        lines += [f"{one.path.name}: {explain_refusal(one)}" for one in refused]
+        lines += [f"{one.path.name}: {sentence(one.sentence)}" for one in refused]
         self.found.setText("<br>".join(lines))
 
     def _on_tick(self) -> None:
@@ -311,9 +313,10 @@ class BatchDock(QWidget):
         if report.was_cancelled:
             self.run.notice.say(f"Cancelled. {text}", "warning")
         elif failed:
-            names = ", ".join(result.item.name for result in report.failed[:3])
-            more = f" and {failed - 3} more" if failed > 3 else ""
-            self.run.notice.say(f"{text} Failed: {names}{more}.", "warning")
+            lines = [f"{r.item.name}: {sentence(r.sentence)}" for r in report.failed]
+            more = [f"{failed - TOLD_FAILURES} more failed, see the table."]
+            told = lines[:TOLD_FAILURES] + more * (failed > TOLD_FAILURES)
+            self.run.notice.say("<br>".join([text, *told]), "warning")
         else:
             self.run.notice.say(text, "done")
 
@@ -329,13 +332,6 @@ class BatchDock(QWidget):
         self._is_running = False
         self.run.set_busy(is_busy=False)
         self._refresh()
-
-
-def explain_refusal(refused: Any) -> str:
-    """Return why an input holds no scan."""
-    from napari_mednext.ui.wording import sentence
-
-    return sentence(refused.sentence)
 
 
 def _folder_line(tooltip: str) -> QLineEdit:

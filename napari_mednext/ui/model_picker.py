@@ -30,7 +30,7 @@ DEVICE_TITLES = {
     "cuda": "NVIDIA GPU",
 }
 #: So many label names are listed on the card.
-NAMED_LABELS = 6
+NAMED_LABELS = 4
 
 
 class ModelPicker(QWidget):
@@ -150,7 +150,8 @@ class ModelPicker(QWidget):
             self.problem_notice.say(f"{problem}.".capitalize(), "warning")
         else:
             self.card.setText(_card(model))
-            self.card.setToolTip(model.description)
+            names = ", ".join(label.name for label in model.labels)
+            self.card.setToolTip(f"<p>{model.description}</p><p>{names}</p>")
         self.modelChanged.emit()
 
     def _on_open_folder(self) -> None:

@@ -308,8 +308,8 @@ class SegmentDock(QWidget):
         self.set_phase(Phase.IDLE)
 
     def _on_open_failed(self, text: str) -> None:
-        self.set_phase(Phase.IDLE)
         self._complain(text)
+        self.set_phase(Phase.IDLE)
 
     def _on_advanced(self, is_open: bool) -> None:  # noqa: FBT001 - a Qt slot
         """Make the form when it is first looked at: magicgui takes a while to load."""
