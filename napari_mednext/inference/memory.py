@@ -115,9 +115,13 @@ class Workload:
         return self.volume_voxels * per_voxel
 
     def tile_output(self) -> int:
-        """Return what is there of one tile beside the network's own memory."""
-        copies = 2 + (2 if self.passes_per_tile > 1 else 0) + (self.folds > 1)
-        return copies * (self.carried + 1) * math.prod(self.tile) * FLOAT32
+        """Return what is there of a tile while, or after, the network runs on it.
+
+        Its result; with mirroring the sum so far, and with folds their results before
+        they are joined.
+        """
+        copies = 1 + (self.passes_per_tile > 1) + (self.folds > 1)
+        return (copies * self.carried + 1) * math.prod(self.tile) * FLOAT32
 
     def planes(self, window: Shape) -> int:
         """Return the bytes of the planes that are decided."""
@@ -208,15 +212,15 @@ def available_ram() -> int:
     return max(free, 0)
 
 
-def _needs(work: Workload, layout: Layout) -> tuple[int, int, int]:
-    """RAM without the sums, the sums, and what the network takes on its device."""
+def _needs(work: Workload, layout: Layout, *, has_device: bool) -> tuple[int, int]:
+    """Return main memory during the tiles without the sums, and the sums."""
     depth = layout.window[0]
     if layout.mode == "streamed":
         depth = slab_depth(work.tile)
     sums = work.sums(layout.window, min(depth, layout.window[0]))
-    network = work.network_bytes + work.tile_output()
-    rest = work.image() + work.tile_output() + work.planes(layout.window)
-    return LIBRARY_BYTES + work.output() + rest, sums, network
+    network = 0 if has_device else work.network_bytes
+    running = work.image() + work.planes(layout.window) + work.tile_output() + network
+    return LIBRARY_BYTES + work.output() + running, sums
 
 
 def choose_layout(
@@ -251,10 +255,9 @@ def choose_layout(
     """
     least = None
     for layout in layouts:
-        base, sums, network = _needs(work, layout)
-        on_processor = network if device_limit is None else 0
+        base, sums = _needs(work, layout, has_device=device_limit is not None)
         ready = LIBRARY_BYTES + work.output() + work.preparing()
-        ram = max(base + sums + on_processor, ready)
+        ram = max(base + sums, ready)
         share = WHOLE_SHARE if layout.mode == "whole" else 1.0
         if ram > ram_limit * share:
             least = ram if least is None else min(ram, least)

@@ -98,7 +98,8 @@ class Context(nn.Module):
 
     def features(self, x):
         if any(size % self.downsampling for size in x.shape[2:]):
-            raise ValueError(f"odd size {tuple(x.shape)}")
+            msg = f"odd size {tuple(x.shape)}"
+            raise ValueError(msg)
         return torch.tanh(self.second(torch.tanh(self.first(x))))
 
     def head(self, features):

@@ -57,7 +57,7 @@ def test_open_and_negative_bounds_are_made_plain():
     [(slice(0, 1), slice(0, 1)), (slice(0, 4, 2), slice(None), slice(None))],
 )
 def test_other_shapes_of_regions_are_refused(roi):
-    with pytest.raises(InputError, match="three ranges .* got"):
+    with pytest.raises(InputError, match=r"three ranges .* got"):
         checked_roi(roi, SHAPE)
 
 
