@@ -101,6 +101,7 @@ class BatchDock(QWidget):
             "Without this a scan whose mask is there already is left alone and said so"
         )
         self.found.setWordWrap(True)
+        self.found.setTextFormat(Qt.TextFormat.PlainText)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(10, 10, 10, 10)
         layout.setSpacing(8)
@@ -277,7 +278,7 @@ class BatchDock(QWidget):
         plural = "" if len(sources) == 1 else "s"
         lines = [f"{len(sources)} scan{plural} found."]
         lines += [f"{one.path.name}: {sentence(one.sentence)}" for one in refused]
-        self.found.setText("<br>".join(lines))
+        self.found.setText("\n".join(lines))
 
     def _on_tick(self) -> None:
         """Show what happened since the last tick."""
@@ -316,7 +317,7 @@ class BatchDock(QWidget):
             lines = [f"{r.item.name}: {sentence(r.sentence)}" for r in report.failed]
             more = [f"{failed - TOLD_FAILURES} more failed, see the table."]
             told = lines[:TOLD_FAILURES] + more * (failed > TOLD_FAILURES)
-            self.run.notice.say("<br>".join([text, *told]), "warning")
+            self.run.notice.say("\n".join([text, *told]), "warning")
         else:
             self.run.notice.say(text, "done")
 

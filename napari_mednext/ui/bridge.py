@@ -216,7 +216,7 @@ def layer_grid(layer: Any) -> VoxelGrid:
     origin = layer_origin(layer)
     if origin is not None:
         return origin.grid
-    shape = tuple(int(n) for n in layer.data.shape[-3:])
+    shape = tuple(int(n) for n in _voxels(layer).shape[-3:])
     if layer.ndim not in (3, 4) or len(shape) != 3:
         msg = (
             f"a layer must have the axes z, y, x, {layer.name!r} has shape "
@@ -263,7 +263,7 @@ def volume_of(layer: Image, others: Iterable[Any] = ()) -> Volume:
     origin = layer_origin(layer)
     if origin is None:
         grid = layer_grid(layer)
-        return Volume(np.asarray(layer.data), grid, layer.name)
+        return Volume(np.asarray(_voxels(layer)), grid, layer.name)
     if origin.channels == 1:
         array = np.asarray(layer.data)[None]
     else:
@@ -343,6 +343,11 @@ def _channels(origin: LayerOrigin, layers: Iterable[Any]) -> Sequence[NDArray[An
         )
         raise ChannelError(msg)
     return [np.asarray(found[n].data) for n in range(origin.channels)]
+
+
+def _voxels(layer: Any) -> Any:
+    """Return the array of a layer, the finest one where it has several."""
+    return layer.data[0] if getattr(layer, "multiscale", False) else layer.data
 
 
 def _three(values: Any) -> tuple[float, float, float]:

@@ -6,7 +6,7 @@ no style sheet is set.
 
 from __future__ import annotations
 
-from qtpy.QtCore import QRectF, Qt, Signal
+from qtpy.QtCore import QRectF, Qt
 from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPalette, QPen
 from qtpy.QtWidgets import (
     QFrame,
@@ -204,11 +204,9 @@ class Notice(QWidget):
         self._icon.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._text = QLabel(self)
         self._text.setWordWrap(True)
-        self._text.setTextInteractionFlags(
-            Qt.TextInteractionFlag.TextSelectableByMouse
-            | Qt.TextInteractionFlag.LinksAccessibleByMouse
-        )
-        self._text.setOpenExternalLinks(True)
+        # File names and errors may hold angle brackets.
+        self._text.setTextFormat(Qt.TextFormat.PlainText)
+        self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._text.setSizePolicy(
             QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum
         )
@@ -220,7 +218,10 @@ class Notice(QWidget):
         self.hide()
 
     def say(self, text: str, level: str = "info") -> None:
-        """Show a sentence as info, done, warning or error; nothing hides it."""
+        """Show sentences, one a line, as info, done, warning or error.
+
+        An empty text hides the notice.
+        """
         self.level = level if text else ""
         self._text.setText(text)
         if text:
@@ -234,8 +235,6 @@ class Notice(QWidget):
 
 class DropArea(QFrame):
     """The empty state: a dashed frame that says what to drop, over some buttons."""
-
-    clicked = Signal()
 
     def __init__(self, title: str, hint: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -94,6 +94,11 @@ class LiveLabels:
         return self._is_edited
 
     @property
+    def is_there(self) -> bool:
+        """Whether the layer is in the viewer."""
+        return self.layer in self._viewer.layers
+
+    @property
     def is_reusable(self) -> bool:
         """Whether the next run may write over this layer: nobody painted on it."""
         return not self._is_edited and self.layer in self._viewer.layers

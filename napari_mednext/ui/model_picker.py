@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -151,7 +152,8 @@ class ModelPicker(QWidget):
         else:
             self.card.setText(_card(model))
             names = ", ".join(label.name for label in model.labels)
-            self.card.setToolTip(f"<p>{model.description}</p><p>{names}</p>")
+            text = f"<p>{escape(model.description)}</p><p>{escape(names)}</p>"
+            self.card.setToolTip(text)
         self.modelChanged.emit()
 
     def _on_open_folder(self) -> None:
@@ -167,4 +169,4 @@ def _card(model: ModelInfo) -> str:
     if len(names) > NAMED_LABELS:
         listed += f" and {len(names) - NAMED_LABELS} more"
     head = " · ".join(p for p in (model.modality, f"{len(names)} labels") if p)
-    return f"{head}: {listed}.<br><i>{RESEARCH_ONLY}</i>"
+    return f"{escape(head)}: {escape(listed)}.<br><i>{RESEARCH_ONLY}</i>"

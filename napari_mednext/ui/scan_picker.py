@@ -225,7 +225,7 @@ class ScanPicker(QWidget):
             notes = grid_notes(grid, origin.source)
             if origin.source.path is not None:
                 self.facts.setToolTip(str(origin.source.path))
-        self.notes.say("<br>".join(notes))
+        self.notes.say("\n".join(notes))
 
     def _on_open_file(self) -> None:
         chosen, _ = QFileDialog.getOpenFileNames(self, "Open scans")

@@ -322,7 +322,7 @@ class SegmentDock(QWidget):
         took = duration(time.monotonic() - self._started_s)
         lines = [f"Done in {took}. Correct it with napari's tools, then save the mask."]
         lines += [sentence(note) for note in notes]
-        self.run.notice.say("<br>".join(lines), "done")
+        self.run.notice.say("\n".join(lines), "done")
 
     def _on_cancelled(self) -> None:
         self.run.notice.say(CANCELLED, "warning")

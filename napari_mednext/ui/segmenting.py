@@ -123,6 +123,9 @@ class Segmenting(QObject):
             else:
                 self._begin()
             return
+        if self.live is not None and not self.live.is_there:
+            self._job.cancel()  # nobody wants the labels any more
+            return
         if self.live is not None and self.live.reveal():
             return
         progress: Progress | None = self._job.take_progress()

@@ -4,25 +4,37 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from qtpy.QtCore import QObject, Qt, QTimer
+
+#: What Linux counts of the thread that reads it.
+SCHEDULER = Path("/proc/thread-self/schedstat")
+
+
+def starved_s():
+    """How long this thread has waited for a processor; 0 where no one counts it."""
+    try:
+        return int(SCHEDULER.read_text().split()[1]) / 1e9
+    except (OSError, IndexError):
+        return 0.0
 
 
 @dataclass(frozen=True)
 class Gap:
     """A pause between two turns of the event loop.
 
-    ``wall_ms`` is what a watch shows, ``busy_ms`` the processor time that this process
-    took in it. On a machine that others use as well, a pause is ours as far as we were
-    busy in it: ``ours_ms``.
+    ``wall_ms`` is what a watch shows, ``starved_ms`` how long in it the thread of the
+    window was ready to run and the machine gave its processors to others. The rest is
+    ours: computing, or waiting for a lock, the interpreter's above all.
     """
 
     wall_ms: float
-    busy_ms: float
+    starved_ms: float
 
     @property
     def ours_ms(self):
-        return min(self.wall_ms, self.busy_ms)
+        return self.wall_ms - self.starved_ms
 
 
 class GapMeter(QObject):
@@ -38,7 +50,7 @@ class GapMeter(QObject):
 
     def start(self):
         self.gaps = []
-        self._last = time.perf_counter(), time.process_time()
+        self._last = time.perf_counter(), starved_s()
         self._timer.start()
 
     def stop(self):
@@ -50,7 +62,7 @@ class GapMeter(QObject):
         return max(self.gaps, key=lambda gap: gap.ours_ms)
 
     def _on_turn(self):
-        now = time.perf_counter(), time.process_time()
-        wall, busy = (1000 * (a - b) for a, b in zip(now, self._last, strict=True))
-        self.gaps.append(Gap(wall, busy))
+        now = time.perf_counter(), starved_s()
+        wall, starved = (1000 * (a - b) for a, b in zip(now, self._last, strict=True))
+        self.gaps.append(Gap(wall, starved))
         self._last = now

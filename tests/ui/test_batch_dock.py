@@ -65,7 +65,7 @@ def test_a_bad_file_is_named_and_the_others_are_done(
     until(lambda: idle(dock))
     assert states(dock) == {"anna": "saved", "bert": "failed", "carl": "saved"}
     assert "2 of 3 masks saved" in dock.run.notice.text()
-    assert "<br>bert: " in dock.run.notice.text()
+    assert "\nbert: " in dock.run.notice.text()
     row = list(states(dock)).index("bert")
     assert dock.table.scans.detail(row).endswith(".")
     for name in ("anna", "carl"):

@@ -70,6 +70,12 @@ def test_micrometres_become_millimetres():
     assert bridge.layer_grid(layer).spacing == pytest.approx((2, 0.5, 0.25))
 
 
+def test_the_finest_level_of_a_pyramid_is_the_volume():
+    levels = [np.ones((4, 8, 6)), np.ones((2, 4, 3))]
+    volume = bridge.volume_of(Image(levels, multiscale=True, scale=(2, 1, 1)))
+    assert volume.array.shape == (1, 4, 8, 6)
+
+
 def test_a_cropped_layer_is_not_ours_any_more():
     layer = layer_of(reorient(scan(), "LPS"))
     layer.data = layer.data[:, 5:, :]

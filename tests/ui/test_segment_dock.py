@@ -1,5 +1,7 @@
 """The dock in a model of the viewer: every control, no GL."""
 
+import gc
+
 import numpy as np
 import psutil
 import pytest
@@ -10,7 +12,8 @@ from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QAbstractButton, QComboBox, QFileDialog
 
-from napari_mednext.formats import open_volume
+from napari_mednext.errors import Cancelled
+from napari_mednext.formats import Series, open_volume
 from napari_mednext.ui import opening
 from napari_mednext.ui.bridge import layer_origin
 from napari_mednext.ui.segment_dock import Phase, SegmentDock
@@ -105,6 +108,7 @@ def test_drop_segment_save_and_read_back(
     until(lambda: dock.phase is Phase.IDLE)
     labels = viewer.layers[1]
     want = expected(shown)
+    assert gc.get_freeze_count() == 0, "the garbage collection was not given back"
     assert isinstance(labels, Labels)
     assert np.array_equal(labels.data, want)
     assert labels.data.dtype == np.uint8
@@ -295,6 +299,61 @@ def test_a_4d_file_asks_for_its_frame(dock, viewer, until, tmp_path, monkeypatch
     assert np.array_equal(viewer.layers[0].data, shown.array[0])
 
 
+def test_a_dicom_folder_of_several_series_asks_which(
+    dock, viewer, session, until, tmp_path, monkeypatch
+):
+    listed = [
+        Series(uid, uid, "CT", (tmp_path / uid,), (20, 61, 55), ())
+        for uid in ("scout", "thorax")
+    ]
+    opened = []
+
+    def open_series(folder, *, series, frame):
+        opened.append((folder, series, frame))
+        return scan()
+
+    monkeypatch.setattr(session, "series", lambda _: listed)
+    monkeypatch.setattr(session, "open", open_series)
+    monkeypatch.setattr(opening, "ask_series", lambda series, _: series[1].uid)
+    open_scan(dock, until, tmp_path)
+    assert opened == [(tmp_path, "thorax", None)]
+    assert [layer.name for layer in viewer.layers] == ["case"]
+
+
+def test_a_question_closed_without_an_answer_opens_nothing(
+    dock, viewer, session, until, tmp_path, monkeypatch
+):
+    def refuse(*_):
+        raise Cancelled
+
+    monkeypatch.setattr(session, "series", lambda _: ["one", "two"])
+    monkeypatch.setattr(opening, "ask_series", refuse)
+    drop(dock, tmp_path)
+    until(lambda: dock.phase is Phase.IDLE)
+    assert not viewer.layers
+    assert not dock.run.notice.isVisible()
+
+
+def test_the_buttons_open_files_folders_and_samples(
+    qtbot, dock, viewer, until, scan_file, monkeypatch
+):
+    def files(*_):
+        return [str(scan_file)], ""
+
+    monkeypatch.setattr(QFileDialog, "getOpenFileNames", files)
+    click(qtbot, dock.scan.drop_file)
+    until(lambda: dock.phase is Phase.IDLE and len(viewer.layers) == 1)
+    monkeypatch.setattr(
+        QFileDialog, "getExistingDirectory", lambda *_: str(scan_file.parent)
+    )
+    click(qtbot, dock.scan.open_folder)
+    until(lambda: dock.phase is Phase.IDLE and len(viewer.layers) == 2)
+    dock.scan.drop_sample.menu().actions()[2].trigger()
+    until(lambda: dock.phase is Phase.IDLE and len(viewer.layers) == 3)
+    assert viewer.layers[2].name == "Abdomen CT"
+    assert dock.scan.layer() is viewer.layers[2]
+
+
 def test_a_folder_of_several_scans_asks_which(
     dock, viewer, until, scan_file, monkeypatch
 ):
@@ -337,6 +396,17 @@ def test_keys_start_and_cancel(qtbot, dock, viewer, until, scan_file):
     qtbot.keyClick(dock.run.cancel, Qt.Key.Key_Escape)
     assert dock.phase is Phase.STOPPING
     until(lambda: dock.phase is Phase.IDLE)
+
+
+def test_removing_the_labels_stops_the_run(qtbot, dock, viewer, until, scan_file):
+    open_scan(dock, until, scan_file)
+    choose_model(dock, "Fake endless")
+    click(qtbot, dock.run.start)
+    until(lambda: len(viewer.layers) == 2 and viewer.layers[1].data.any())
+    viewer.layers.remove(viewer.layers[1])
+    until(lambda: dock.phase is Phase.IDLE)
+    assert dock.run.notice.text().startswith("Cancelled.")
+    assert not dock.result.save.isEnabled()
 
 
 def test_a_removed_labels_layer_cannot_be_saved(qtbot, dock, viewer, until, scan_file):
