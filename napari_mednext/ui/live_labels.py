@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["LiveLabels", "load_what_labels_need", "new_layer"]
 
 #: Previews are written for so long at a time, in seconds.
-BUDGET_S = 0.02
+BUDGET_S = 0.01
 #: Added to the name of a layer whose segmentation did not end.
 UNFINISHED = " (unfinished)"
 

@@ -71,6 +71,7 @@ class Segmenting(QObject):
         self._task = task
         self._layer = reused
         self._is_loaded = False
+        self._is_table_behind = False
         self.live: LiveLabels | None = None
         self._ticks = 0
         self._job = Job(self._work, f"MedNeXt: segmenting {task.volume.name}")
@@ -131,10 +132,14 @@ class Segmenting(QObject):
         progress: Progress | None = self._job.take_progress()
         if progress is not None:
             self.progressed.emit(progress)
-        is_time = self._ticks % TICKS_PER_DRAWING == 0
-        if self.live is not None and is_time and self._job.previews:
-            self.live.apply(self._job.previews)
+        if self.live is None:
+            return
+        if self._is_table_behind:  # not in the turn that draws
+            self._is_table_behind = False
             self.counted.emit(self.live.volumes_ml())
+        elif self._ticks % TICKS_PER_DRAWING == 0 and self._job.previews:
+            self.live.apply(self._job.previews)
+            self._is_table_behind = True
 
     def _make_layer(self) -> Labels:
         """Make the layer."""

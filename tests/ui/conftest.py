@@ -11,6 +11,10 @@ os.environ.setdefault(
     "NAPARI_CONFIG", str(Path(tempfile.mkdtemp(prefix="napari-config-"), "napari.yaml"))
 )
 
+# Mesa's software renderer then draws in the thread that asks for it, and no pause of
+# the window is a wait for other threads on a busy machine.
+os.environ.setdefault("LP_NUM_THREADS", "0")
+
 import numpy as np
 import pytest
 from qtpy.QtCore import QThreadPool
