@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Case", "prepare_case"]
 
+#: The region of interest when none is given.
+ALL = (slice(None),) * 3
+
 
 @dataclass(frozen=True)
 class Case:
@@ -142,20 +145,13 @@ def prepare_case(
     """
     plan = folder.plan
     shape = volume.grid.shape
-    oriented = reorient(volume, "RAS") if folder.reorient_to_ras else volume
-    first = turn_between(volume.grid, oriented.grid)
-    if first is None:
-        msg = (
-            f"the grid of {volume.name!r} must allow turning to RAS: repair the header"
-        )
-        raise GeometryError(msg)
-    turn = after(first, plan.transpose_forward)
+    oriented, turn = _oriented(volume, folder)
     geometry = plan_geometry(oriented.array, oriented.grid.spacing, plan)
     padded, inside = padding(geometry.new_shape, plan.patch_size)
-    samplings = _samplings(geometry, plan, inside)
-    limits = checked_roi(roi or [slice(None)] * 3, shape)
-    region = _wanted(box_there(turn, shape, limits), geometry)
-    target = Target(region, samplings)
+    target = Target(
+        _wanted(box_there(turn, shape, checked_roi(roi or ALL, shape)), geometry),
+        _samplings(geometry, plan, inside),
+    )
     grid = TileGrid(padded, plan.patch_size, settings.step)
     work = _workload(
         volume,
@@ -185,6 +181,25 @@ def prepare_case(
         passes,
         memory,
     )
+
+
+def _oriented(volume: Volume, folder: ModelFolder) -> tuple[Volume, Turn]:
+    """Return the volume as the plan's axes start from, and the turn to those axes.
+
+    Raises
+    ------
+    GeometryError
+        If the volume cannot be turned to RAS.
+    """
+    oriented = reorient(volume, "RAS") if folder.reorient_to_ras else volume
+    first = turn_between(volume.grid, oriented.grid)
+    if first is None:
+        msg = (
+            f"the grid of {volume.name!r} must allow turning to RAS, got "
+            f"{volume.grid!r}: repair the header"
+        )
+        raise GeometryError(msg)
+    return oriented, after(first, folder.plan.transpose_forward)
 
 
 def _samplings(

@@ -261,6 +261,10 @@ class CompiledEngine(Engine):
     def forward(self, fold: int, x: Tensor) -> Tensor:
         """Return what is carried of one fold, compiled at the first tile.
 
+        Returns
+        -------
+        (1, n, z, y, x)
+
         Raises
         ------
         RuntimeError
@@ -269,16 +273,21 @@ class CompiledEngine(Engine):
         if self._compiled is not None:
             try:
                 return self._compiled(fold, x)
-            except (RuntimeError, ImportError, OSError) as error:
+            except RuntimeError as error:
                 if is_out_of_memory(error):
                     raise
-                _LOG.warning("torch.compile failed", exc_info=error)
-                self._compiled = None
-                self.notes.append(
-                    "this machine cannot compile the network: went on with the plain "
-                    "engine"
-                )
+                self._give_up(error)
+            except (ImportError, OSError) as error:
+                self._give_up(error)
         return self.plain_forward(fold, x)
+
+    def _give_up(self, error: Exception) -> None:
+        """Run eagerly from now on, and tell."""
+        _LOG.warning("torch.compile failed", exc_info=error)
+        self._compiled = None
+        self.notes.append(
+            "this machine cannot compile the network: went on with the plain engine"
+        )
 
 
 def make_engine(

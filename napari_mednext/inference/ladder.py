@@ -114,11 +114,15 @@ class Ladder:
         ------
         ResourceError
             If memory runs out on the last placement.
+        RuntimeError
+            If ``work`` fails for another reason than memory.
         """
         while True:
             try:
                 return work()
-            except (RuntimeError, MemoryError) as error:
+            except MemoryError:
+                reason = "main memory"
+            except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
                 # The traceback holds the tensors of the failed try: keep its text only.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from napari_mednext.errors import ChannelError, ModelError
+from napari_mednext.errors import ChannelError, ModelError, ResourceError
 from napari_mednext.inference.case import Case, prepare_case
 from napari_mednext.inference.devices import is_out_of_memory, resolve_device
 from napari_mednext.inference.engines import Engine, make_engine
@@ -180,22 +180,20 @@ class Model:
         )
         if on_progress is not None:
             on_progress(Progress(0, case.tiles, "preparing the volume"))
-        prepared = preprocess(
-            case.image,
-            case.image_spacing,
-            self.folder.plan,
-            geometry=case.geometry,
-            cancel=cancel,
+        try:
+            data, repairs = self._input(case, cancel)
+            labels = np.zeros(volume.grid.shape, dtype=self.label_dtype)
+            scores = self._empty_scores(volume, case) if probabilities else None
+        except MemoryError as error:
+            msg = (
+                f"segmenting {volume.name!r} needs more memory than there is: close "
+                "other programs or choose a region of interest"
+            )
+            raise ResourceError(msg) from error
+        steps = placements(
+            str(engine.device), sums_on_device=case.memory.sums_on_device
         )
-        data, _ = pad_to(prepared.data, case.grid.tile)
-        notes = [*volume.source.notes, *prepared.notes, *case.memory.sentences]
-        del prepared
-        labels = np.zeros(volume.grid.shape, dtype=self.label_dtype)
-        scores = self._empty_scores(volume, case) if probabilities else None
-        device = str(engine.device)
-        ladder = Ladder(
-            placements(device, sums_on_device=case.memory.sums_on_device), engine
-        )
+        ladder = Ladder(steps, engine)
         window = SlidingWindow(
             engine,
             ladder,
@@ -210,8 +208,23 @@ class Model:
             cancel=cancel,
         )
         window.run(data, case.passes)
-        notes += [*engine.notes, *ladder.notes]
+        planned = (*volume.source.notes, *repairs, *case.memory.sentences)
+        notes = (*planned, *engine.notes, *ladder.notes)
         return self._segmentation(volume, labels, scores, notes)
+
+    def _input(
+        self, case: Case, cancel: CancelFlag | None
+    ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+        """Return the padded input of the network, and what was repaired."""
+        prepared = preprocess(
+            case.image,
+            case.image_spacing,
+            self.folder.plan,
+            geometry=case.geometry,
+            cancel=cancel,
+        )
+        data, _ = pad_to(prepared.data, case.grid.tile)
+        return data, prepared.notes
 
     def _engine(self, settings: InferenceSettings) -> Engine:
         """Return the engine; the networks move when another device is asked for."""
@@ -325,6 +338,8 @@ def load_model(name_or_folder: str | Path, *, device: str = "auto") -> Model:
         If loading it would run foreign code.
     ResourceError
         If the device is not there.
+    RuntimeError
+        If the device fails in another way than by a lack of memory.
     """
     folder = find_model(name_or_folder)
     place = resolve_device(device)

@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from napari_mednext.errors import Cancelled, ChannelError, InputError, ResourceError
+from napari_mednext.errors import (
+    Cancelled,
+    ChannelError,
+    GeometryError,
+    InputError,
+    ResourceError,
+)
 from napari_mednext.inference import SegmentationWithProbabilities
 from napari_mednext.labels import LabelSet
 from napari_mednext.models import Resampling
@@ -385,3 +391,22 @@ def test_reference_visits_the_same_tiles():
     assert TileGrid((14, 14, 18), model.folder.plan.patch_size, 0.5).tiles() == visited
     assert torch.get_num_threads() == 1
     assert volume.channels == 1
+
+
+def test_memory_that_is_refused_by_the_system_is_told(monkeypatch):
+    def refuse(*_, **__):
+        raise MemoryError
+
+    model, volume = make_model(Context(1, 5, 3), heads=5), make_volume()
+    monkeypatch.setattr("napari_mednext.inference.model.preprocess", refuse)
+    with pytest.raises(ResourceError, match="'case' needs more memory than there is"):
+        segment(model, volume)
+
+
+def test_a_grid_that_cannot_be_turned_is_refused(monkeypatch):
+    model = make_model(
+        Context(1, 5, 3), heads=5, image_reader_writer="NibabelIOWithReorient"
+    )
+    monkeypatch.setattr("napari_mednext.inference.case.turn_between", lambda *_: None)
+    with pytest.raises(GeometryError, match=r"'case' must allow turning to RAS, got"):
+        segment(model, make_volume())
