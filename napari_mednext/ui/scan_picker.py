@@ -20,6 +20,7 @@ from napari_mednext.errors import MednextError
 from napari_mednext.ui import samples
 from napari_mednext.ui.bridge import layer_grid, layer_origin
 from napari_mednext.ui.controls import DropArea, IconButton, Notice, labelled
+from napari_mednext.ui.upright import Upright
 from napari_mednext.ui.wording import grid_lines, grid_notes, sentence
 
 if TYPE_CHECKING:
@@ -167,6 +168,7 @@ class ScanPicker(QWidget):
 
     def _connect(self) -> None:
         """Follow the viewer's layers and the buttons."""
+        self._upright = Upright(self._viewer)
         events = self._viewer.layers.events
         for event in (events.inserted, events.removed, events.reordered):
             event.connect(self._on_layers_changed)
@@ -178,6 +180,7 @@ class ScanPicker(QWidget):
 
     def disconnect_viewer(self) -> None:
         """Stop following the viewer's layers."""
+        self._upright.stop()
         events = self._viewer.layers.events
         for event in (events.inserted, events.removed, events.reordered):
             event.disconnect(self._on_layers_changed)
