@@ -17,7 +17,7 @@ from napari_mednext.inference.ladder import Ladder, placements
 from napari_mednext.inference.preview import PreviewCallback, Previewer
 from napari_mednext.inference.sliding import SlidingWindow
 from napari_mednext.models import ModelFolder, find_model
-from napari_mednext.network import build
+from napari_mednext.network import build, load_weights
 from napari_mednext.preprocessing import pad_to, preprocess
 from napari_mednext.progress import Progress, check_cancelled
 from napari_mednext.settings import InferenceSettings
@@ -363,17 +363,11 @@ def _load_network(folder: ModelFolder, fold: str) -> nn.Module:
         folder.plan.network_class_name,
         input_channels=folder.input_channels,
         num_classes=folder.num_heads,
-        deep_supervision="out_1.conv_out.weight" in weights,
         arch_kwargs=folder.plan.arch_kwargs,
     )
     try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        lines = [line.strip() for line in str(error).splitlines()[1:]]
-        reason = lines[0].rstrip(". ") if lines else str(error)
-        msg = (
-            f"the weights of fold {fold} must fit the network of the model "
-            f"{folder.name!r}, they do not ({reason}): copy the model folder again"
-        )
+        load_weights(network, weights)
+    except ModelError as error:
+        msg = f"fold {fold} of the model {folder.name!r} cannot be used: {error}"
         raise ModelError(msg) from error
     return network.eval().requires_grad_(requires_grad=False)

@@ -189,7 +189,6 @@ def make_plans(
         "foreground_intensity_properties_per_channel": {
             str(channel): {key: float(value) for key, value in each.items()}
             for channel, each in enumerate(properties)
-            if each
         },
         "configurations": {configuration: entry},
     }

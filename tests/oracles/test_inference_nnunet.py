@@ -94,8 +94,6 @@ def nnunet_segmentation(model, volume, *, mirror):
 
     folder = model.folder
     plans = json.loads((folder.path / "plans.json").read_text())
-    # nnU-Net wants an entry for every channel, whether it is used or not.
-    plans["foreground_intensity_properties_per_channel"].setdefault("0", {})
     plans = PlansManager(plans)
     predictor = nnUNetPredictor(
         use_mirroring=mirror,

@@ -126,7 +126,8 @@ def test_nnunets_managers_read_what_is_written(kind, forward, write):
     assert tuple(manager.transpose_forward) == plan.transpose_forward == forward
     assert tuple(manager.transpose_backward) == plan.transpose_backward
     assert manager.foreground_intensity_properties_per_channel == {
-        "1": plan.intensity_properties[1]
+        "0": {},  # nnU-Net's predictor wants an entry for every channel
+        "1": plan.intensity_properties[1],
     }
     for function, ours in (
         (theirs.resampling_fn_data, plan.resampling_data),
