@@ -14,6 +14,7 @@ from napari_mednext.labels import LabelSet
 from napari_mednext.settings import InferenceSettings
 from napari_mednext.ui.jobs import Job, explain
 from napari_mednext.ui.live_labels import LiveLabels, load_what_labels_need, new_layer
+from napari_mednext.ui.painting import drawn_later
 from napari_mednext.volume import Volume
 
 if TYPE_CHECKING:
@@ -152,7 +153,8 @@ class Segmenting(QObject):
         task = self._task
         layer = self._layer if self._layer is not None else self._make_layer()
         self.live = LiveLabels(self._viewer, layer, task.volume, task.labels, task.name)
-        self.live.begin()
+        with drawn_later(self.parent()):
+            self.live.begin()
         return self.live
 
     def _on_succeeded(self, outcome: tuple[Segmentation, dict[int, float]]) -> None:
