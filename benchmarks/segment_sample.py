@@ -1,7 +1,7 @@
-"""Time, memory and agreement of segmenting the shipped sample from the command line.
+"""Time, memory and agreement of segmenting the shipped sample by the command.
 
-Runs the command as a user would, in a process of its own, and reads its peak memory from
-the system::
+Runs the command as a user would, in a process of its own, and reads its peak memory
+from the system::
 
     python benchmarks/segment_sample.py [--runs 3] [--mirror] [--reference]
 

@@ -82,9 +82,7 @@ def test_a_run_becomes_a_model_folder(tmp_path, maps, table, settings):
 
 def test_a_model_that_is_there_is_refused_before_the_training(tmp_path, table_path):
     (tmp_path / "model").mkdir()
-    with pytest.raises(
-        StorageError, match=r"new folder, .*model.*, which is there"
-    ):
+    with pytest.raises(StorageError, match=r"new folder, .*model.*, which is there"):
         train_from_labels(tmp_path / "no.npz", tmp_path / "model", table=table_path)
 
 
