@@ -269,8 +269,8 @@ class Model:
         if volume.channels != len(names):
             expected = ", ".join(f"{i}: {name}" for i, name in enumerate(names))
             msg = (
-                f"the volume {volume.name!r} must have the {len(names)} channels of "
-                f"the model {self.folder.name!r} ({expected}), it has "
+                f"the volume {volume.name!r} must have as many channels as the model "
+                f"{self.folder.name!r}, {len(names)} ({expected}), it has "
                 f"{volume.channels}: choose files or a model that fit"
             )
             raise ChannelError(msg)

@@ -19,6 +19,7 @@ ITEMS = [
 
 @pytest.fixture(params=[True, False], ids=["terminal", "file"])
 def console(request, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")  # a dumb one has no bars
     console = Console(
         file=io.StringIO(), force_terminal=request.param, width=100, color_system=None
     )

@@ -335,7 +335,7 @@ def test_cancel_before_the_start_runs_nothing():
 def test_wrong_channels_are_named():
     model = make_model(Context(2, 5, 3), heads=5, channel_names=("T1", "FLAIR"))
     with pytest.raises(
-        ChannelError, match=r"2 channels .* \(0: T1, 1: FLAIR\), it has 1: choose"
+        ChannelError, match=r"channels as .* 2 \(0: T1, 1: FLAIR\), it has 1: choose"
     ):
         segment(model, make_volume())
 

@@ -80,7 +80,7 @@ def test_orientation_of_the_file_changes_nothing(model, volume, segmented):
 def test_card_says_what_a_user_must_know():
     folder = find_model("brain_mr")
     card = folder.card
-    assert "research use" in card.research_use.lower()
+    assert "for research only; not a medical device" in card.research_use.lower()
     assert any("SynthSeg" in credit for credit in card.credits)
     assert {"colin27"} <= set(card.metrics)
     assert card.limits
