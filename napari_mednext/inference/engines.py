@@ -97,6 +97,7 @@ class Engine:
         self.downsampling = max(int(factor or 1) for factor in known)
         self.known_downsampling = None if None in known else self.downsampling
         self.device = torch.device("cpu")
+        self.work_in_pieces(on=False)  # an earlier run may have needed it
         try:
             self.move(device)
         except RuntimeError as error:
@@ -122,6 +123,18 @@ class Engine:
         self.device = torch.device(device)
         for network in self.networks:
             network.to(self.device)
+
+    @property
+    def can_work_in_pieces(self) -> bool:
+        """Whether the networks can trade time for a smaller working set."""
+        return all(hasattr(network, "work_in_pieces") for network in self.networks)
+
+    def work_in_pieces(self, *, on: bool) -> None:
+        """Let the networks work with a small working set, where they can."""
+        for network in self.networks:
+            switch = getattr(network, "work_in_pieces", None)
+            if callable(switch):
+                switch(on=on)
 
     @property
     def weight_bytes(self) -> int:

@@ -1,8 +1,8 @@
 """What to do when a device runs out of memory: go on with less of it.
 
-The steps, each tried once, for the rest of the run: the sums move to main memory, then
-the network moves to the processor. Finished tiles stay in the sums; only the tile that
-did not fit runs again.
+The steps, each tried once, for the rest of the run: the sums move to main memory, the
+network works in pieces if it can, then it moves to the processor. Finished tiles stay
+in the sums; only the tile that did not fit runs again.
 """
 
 from __future__ import annotations
@@ -36,9 +36,12 @@ class Placement:
     network: str
     sums: str
     note: str = ""
+    in_pieces: bool = False
 
 
-def placements(device: str, *, sums_on_device: bool) -> tuple[Placement, ...]:
+def placements(
+    device: str, *, sums_on_device: bool, can_work_in_pieces: bool = False
+) -> tuple[Placement, ...]:
     """Return the placements to try, the fastest first.
 
     Parameters
@@ -47,6 +50,8 @@ def placements(device: str, *, sums_on_device: bool) -> tuple[Placement, ...]:
         Where the network should run.
     sums_on_device : bool
         Whether the sums are planned to lie there too.
+    can_work_in_pieces : bool
+        Whether the network offers a smaller working set.
 
     Returns
     -------
@@ -60,15 +65,25 @@ def placements(device: str, *, sums_on_device: bool) -> tuple[Placement, ...]:
         "cpu",
         f"{device} ran out of memory: went on with the sums in main memory",
     )
+    in_pieces = Placement(
+        device,
+        "cpu",
+        f"{device} ran out of memory: went on with the network in pieces, which takes "
+        "longer",
+        in_pieces=True,
+    )
     to_processor = Placement(
         "cpu",
         "cpu",
         f"{device} ran out of memory: went on with the network on the processor, "
         "which is slower",
     )
+    steps = [first]
     if sums_on_device:
-        return (first, to_ram, to_processor)
-    return (first, to_processor)
+        steps.append(to_ram)
+    if can_work_in_pieces:
+        steps.append(in_pieces)
+    return (*steps, to_processor)
 
 
 class Ladder:
@@ -144,6 +159,8 @@ class Ladder:
         self.notes.append(now.note)
         if accumulator is not None:
             accumulator.move(now.sums)
+        if now.in_pieces != before.in_pieces:
+            self._engine.work_in_pieces(on=now.in_pieces)
         if now.network != before.network:
             self._engine.move(now.network)
         if torch.cuda.is_available():

@@ -191,7 +191,9 @@ class Model:
             )
             raise ResourceError(msg) from error
         steps = placements(
-            str(engine.device), sums_on_device=case.memory.sums_on_device
+            str(engine.device),
+            sums_on_device=case.memory.sums_on_device,
+            can_work_in_pieces=engine.can_work_in_pieces,
         )
         ladder = Ladder(steps, engine)
         window = SlidingWindow(

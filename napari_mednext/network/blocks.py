@@ -27,7 +27,13 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 from torch.utils.checkpoint import checkpoint
 
 from napari_mednext.network.depthwise import depthwise_conv
-from napari_mednext.network.grn import GRN_EPS, GrnForm, grn_factor
+from napari_mednext.network.grn import (
+    GRN_EPS,
+    GrnForm,
+    channel_squares,
+    factor_of_norms,
+    grn_factor,
+)
 
 __all__ = [
     "BlockOptions",
@@ -130,6 +136,9 @@ class MedNeXtBlock(nn.Module):
     """
 
     stride = 1
+    #: At inference the expanded tensor is made with at most so many values at a time,
+    #: but at least a plane; None makes it at once: computed once instead of twice.
+    piece_values: int | None = None
 
     def __init__(
         self, in_channels: int, out_channels: int, *, ratio: int, options: BlockOptions
@@ -168,11 +177,34 @@ class MedNeXtBlock(nn.Module):
                 self._expand_and_project, x, bias, use_reentrant=False
             )
             return result
+        if self.piece_values is not None and not torch.is_grad_enabled():
+            return self._in_pieces(x, bias, self.piece_values)
         return self._expand_and_project(x, bias)
 
+    def _in_pieces(self, x: Tensor, bias: Tensor, values: int) -> Tensor:
+        """Do the same in slabs of planes; with GRN, the first pass finds its norms."""
+        normed = instance_norm(x, self.norm.weight, self.norm.bias)
+        a_plane = self.conv2.out_channels * x.shape[3] * x.shape[4]
+        planes = max(1, values // a_plane)
+        slabs = torch.split(normed, planes, dim=2)
+        weight = self.conv3.weight
+        if self.options.grn != "none":
+            squares = torch.stack([channel_squares(self._expand(s)) for s in slabs])
+            norms = squares.sum(0).sqrt()
+            factor = factor_of_norms(
+                norms, self.grn_gamma, form=self.options.grn, eps=self.grn_eps
+            )
+            matrix = weight.flatten(1)
+            bias = bias + matrix @ self.grn_beta.reshape(-1)
+            weight = (matrix * factor[:, None, :]).to(x.dtype)
+        return torch.cat([pointwise(self._expand(s), weight, bias) for s in slabs], 2)
+
+    def _expand(self, normed: Tensor) -> Tensor:
+        """Return the expanded features after the activation, (n, e, z, y, x)."""
+        return F.gelu(pointwise(normed, self.conv2.weight, self.conv2.bias))
+
     def _expand_and_project(self, x: Tensor, bias: Tensor) -> Tensor:
-        v = instance_norm(x, self.norm.weight, self.norm.bias)
-        v = F.gelu(pointwise(v, self.conv2.weight, self.conv2.bias))  # (n, e, z, y, x)
+        v = self._expand(instance_norm(x, self.norm.weight, self.norm.bias))
         weight = self.conv3.weight
         if self.options.grn == "none":
             return pointwise(v, weight, bias)

@@ -22,6 +22,8 @@ from torch import Tensor
 __all__ = [
     "GRN_EPS",
     "GrnForm",
+    "channel_squares",
+    "factor_of_norms",
     "grn_factor",
     "grn_reference",
     "mean_to_sum",
@@ -32,6 +34,8 @@ GrnForm = Literal["mean", "sum", "none"]
 
 #: Added to the divisor, as in the official code (mean form).
 GRN_EPS = 1e-6
+#: The root has no slope at 0; below this the norm's gradient is taken as 0.
+_TINY = torch.finfo(torch.float32).tiny
 
 
 def grn_factor(
@@ -55,23 +59,58 @@ def grn_factor(
     (n, e) float32, or float64 for float64 input
         The norms are reduced in at least float32: they overflow half precision.
     """
-    dtype = torch.float64 if v.dtype == torch.float64 else torch.float32
-    norms = _channel_norms(v, dtype)  # (n, e)
+    norms = channel_squares(v).clamp_min(_TINY).sqrt()  # (n, e)
+    return factor_of_norms(norms, gamma, form=form, eps=eps)
+
+
+def factor_of_norms(
+    norms: Tensor, gamma: Tensor, *, form: GrnForm, eps: float = GRN_EPS
+) -> Tensor:
+    """Return ``1 + gamma * r`` from the norms of the channels.
+
+    Parameters
+    ----------
+    norms : (n, e)
+        L2 norms over all voxels.
+    gamma : (1, e, 1, 1, 1)
+        Learned gain.
+    form : {"mean", "sum"}
+        Divide the norms by their mean or by their sum.
+    eps : float
+        Added to the divisor, in the unit of the form.
+
+    Returns
+    -------
+    (n, e) of the norms' type
+    """
     total = norms.sum(1, keepdim=True) if form == "sum" else norms.mean(1, keepdim=True)
-    factor: Tensor = 1 + gamma.reshape(1, -1).to(dtype) * (norms / (total + eps))
+    gain = gamma.reshape(1, -1).to(norms.dtype)
+    factor: Tensor = 1 + gain * (norms / (total + eps))
     return factor
 
 
-def _channel_norms(v: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return the L2 norm of every channel over its voxels, (n, e)."""
+def channel_squares(v: Tensor) -> Tensor:
+    """Return the sum of squares of every channel over its voxels.
+
+    Sums over parts of a volume add up to that of the whole.
+
+    Parameters
+    ----------
+    v : (n, e, z, y, x)
+        Expanded features after the activation.
+
+    Returns
+    -------
+    (n, e) float32, or float64 for float64 input
+    """
+    dtype = torch.float64 if v.dtype == torch.float64 else torch.float32
     if v.device.type != "cpu":
         norms: Tensor = torch.linalg.vector_norm(v, dim=(2, 3, 4), dtype=dtype)
-        return norms
+        return norms.square()
     # A matrix product: reductions over channels-last memory are ten times slower.
     rows = v.permute(0, 2, 3, 4, 1).flatten(1, 3).to(dtype)  # (n, voxels, e)
     squares = rows.new_ones(v.shape[0], 1, rows.shape[1]) @ (rows * rows)
-    # The root has no slope at 0, where the norm's gradient is taken as 0.
-    return squares[:, 0].clamp_min(torch.finfo(dtype).tiny).sqrt()
+    return squares[:, 0]
 
 
 def grn_reference(

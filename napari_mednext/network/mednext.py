@@ -35,6 +35,8 @@ __all__ = ["MedNeXt"]
 
 #: Resolutions below the full one; each halves every axis.
 DOWNSAMPLINGS = 4
+#: Values of a piece: 16 MB in half precision.
+PIECE_VALUES = 2**23
 
 
 class MedNeXt(nn.Module):
@@ -117,6 +119,21 @@ class MedNeXt(nn.Module):
         heads = DOWNSAMPLINGS + 1 if deep_supervision else 1
         for k in range(heads):
             setattr(self, f"out_{k}", OutHead(channels[k], num_classes))
+
+    def work_in_pieces(self, *, on: bool) -> None:
+        """Switch inference with a small working set on or off.
+
+        The widest tensors of the blocks are then made slab by slab and twice: less
+        memory for more time, and the same result but for rounding.
+
+        Parameters
+        ----------
+        on : bool
+            Whether to work so from now on.
+        """
+        for module in self.modules():
+            if isinstance(module, MedNeXtBlock):
+                module.piece_values = PIECE_VALUES if on else None
 
     def _part(self, name: str) -> nn.Module:
         module: nn.Module = getattr(self, name)

@@ -11,6 +11,7 @@ from napari_mednext.inference.accumulate import Accumulator
 from napari_mednext.inference.devices import is_out_of_memory
 from napari_mednext.inference.engines import Engine
 from napari_mednext.inference.ladder import Ladder, Placement, placements
+from napari_mednext.network import MedNeXt
 from napari_mednext.settings import InferenceSettings
 from tests.inference.standins import Context, Headless, make_model, make_volume
 
@@ -152,6 +153,41 @@ def test_steps_of_a_gpu_and_of_the_processor():
     assert placements("cuda:0", sums_on_device=False)[0].sums == "cpu"
     assert len(placements("cuda:0", sums_on_device=False)) == 2
     assert placements("cpu", sums_on_device=True) == (Placement("cpu", "cpu"),)
+
+
+def test_a_network_that_can_works_in_pieces_before_it_moves():
+    steps = placements("cuda:0", sums_on_device=True, can_work_in_pieces=True)
+    assert [step.in_pieces for step in steps] == [False, False, True, False]
+    assert steps[2].network == "cuda:0"
+    assert "went on with the network in pieces" in steps[2].note
+
+
+def test_pieces_give_the_same_labels(monkeypatch):
+    torch.manual_seed(0)
+    network = MedNeXt(1, 4, width=2, blocks=(1,) * 9, ratios=(2,) * 9)
+    for name, value in network.named_parameters():
+        if "grn_" in name:
+            value.data.normal_()
+    model = make_model(network, heads=4)
+    volume = make_volume()
+    expected = segment(model, volume).array
+    assert len(np.unique(expected)) > 1
+    steps = (STEPS[0], Placement("cpu", "cpu", "in pieces", in_pieces=True), STEPS[2])
+    monkeypatch.setattr(model_module, "placements", lambda *_, **__: steps)
+    switched = []
+    switch = network.work_in_pieces
+    monkeypatch.setattr(
+        network, "work_in_pieces", lambda *, on: (switched.append(on), switch(on=on))
+    )
+    faults = Faults(1)
+    monkeypatch.setattr(Engine, "run", faults.before(Engine.run))
+    result = segment(model, volume)
+    assert switched == [False, True]
+    assert "in pieces" in result.source.notes
+    np.testing.assert_array_equal(result.array, expected)
+    monkeypatch.undo()
+    segment(model, volume)
+    assert network.enc_block_0[0].piece_values is None
 
 
 def test_a_network_that_cannot_be_moved_takes_the_next_step():

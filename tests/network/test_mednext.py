@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from napari_mednext.errors import InputError
-from napari_mednext.network import PRESETS, MedNeXt, preset
+from napari_mednext.network import PRESETS, MedNeXt, blocks, mednext, preset
 from tests.network.reference import ReferenceNetwork
 
 SMALL = {
@@ -131,6 +131,35 @@ def test_checkpointing_changes_no_gradient(perturb):
         gradients.append({n: p.grad for n, p in network.named_parameters()})
     for name, gradient in gradients[0].items():
         torch.testing.assert_close(gradients[1][name], gradient, msg=name)
+
+
+@pytest.mark.parametrize("form", ["mean", "sum", "none"])
+def test_working_in_pieces_gives_the_same_with_smaller_tensors(
+    perturb, form, monkeypatch
+):
+    network = perturb(MedNeXt(1, 3, grn=form, **SMALL)).double().eval()
+    x = torch.randn(2, 1, *SIZE, dtype=torch.float64)
+    largest = []
+    expand = blocks.MedNeXtBlock._expand
+
+    def watched(block, normed):
+        expanded = expand(block, normed)
+        largest.append(expanded[0].numel())
+        return expanded
+
+    monkeypatch.setattr(blocks.MedNeXtBlock, "_expand", watched)
+    limit = 30_000  # above one plane on every level
+    monkeypatch.setattr(mednext, "PIECE_VALUES", limit)
+    with torch.no_grad():
+        whole, at_once = network(x), max(largest)
+        largest.clear()
+        network.work_in_pieces(on=True)
+        torch.testing.assert_close(network(x), whole, rtol=1e-9, atol=1e-10)
+        assert max(largest) <= limit < at_once / 10
+        network.work_in_pieces(on=False)
+        largest.clear()
+        network(x)
+        assert max(largest) == at_once
 
 
 @pytest.mark.parametrize("size", [(16, 16, 24), (17, 16, 16), (16, 8, 16)])
