@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from napari_mednext.errors import SettingsError
 from napari_mednext.settings.schema import Range, Settings
 
 __all__ = ["FromLabelsSettings"]
@@ -67,8 +68,6 @@ class FromLabelsSettings(Settings):
     """Where to train: auto, cpu or cuda."""
 
     def _check(self) -> None:
-        from napari_mednext.errors import SettingsError
-
         patch = (self.patch_z, self.patch_y, self.patch_x)
         if any(n % 16 for n in patch):
             msg = (
