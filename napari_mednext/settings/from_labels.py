@@ -24,6 +24,10 @@ class FromLabelsSettings(Settings):
     preset: Literal["tiny", "small", "base", "wide"] = "tiny"
     """Size of the network."""
 
+    start_from: str = ""
+    """Model whose weights the training starts from, by name or folder; random weights
+    when empty. It must have the same preset and classes."""
+
     spacing_mm: Annotated[float, Range(0.3, 10.0)] = 2.0
     """Edge of a voxel that the network sees, in mm."""
 

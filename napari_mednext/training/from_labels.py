@@ -21,15 +21,16 @@ import torch
 from torch import Tensor
 
 from napari_mednext.errors import ModelError
-from napari_mednext.network import MedNeXt, preset
+from napari_mednext.models import find_model
+from napari_mednext.network import MedNeXt, load_weights, preset
 from napari_mednext.progress import (
     CancelFlag,
     ProgressCallback,
     Stopwatch,
     check_cancelled,
 )
-from napari_mednext.training.losses import deep_supervision_loss
-from napari_mednext.training.synthesis import Synthesizer
+from napari_mednext.training.losses import deep_supervision_loss, moved
+from napari_mednext.training.synthesis import IGNORE, Sample, Synthesizer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,7 +78,8 @@ class TrainingRun:
     Raises
     ------
     ModelError
-        If the folder holds a checkpoint of other settings.
+        If the folder holds a checkpoint of other settings, or the model to start from
+        is missing or of another shape.
     """
 
     def __init__(
@@ -98,7 +100,9 @@ class TrainingRun:
         self._learned = self._synthesizer(maps, learned)
         self._held_out = self._synthesizer(maps, held_out)
         self._state = self._new_state()
-        self._resume()
+        self.started_from: dict[str, str] | None = None
+        if not self._resume() and settings.start_from:
+            self._start_from(settings.start_from)
 
     def _synthesizer(self, maps: LabelMaps, names: list[str]) -> Synthesizer:
         return Synthesizer(
@@ -136,10 +140,29 @@ class TrainingRun:
         )
         return _State(network, copy.deepcopy(network).eval(), optimizer)
 
-    def _resume(self) -> None:
+    def _start_from(self, name_or_folder: str) -> None:
+        """Take over the weights of a model; heads that it lacks stay random."""
+        model = find_model(name_or_folder)
+        weights = model.load_weights(model.folds[0])
+        own = self._state.network.state_dict()
+        lower = {name: own[name] for name in own if name not in weights}
+        try:
+            load_weights(self._state.network, {**lower, **weights})
+        except ModelError as error:
+            msg = (
+                "a training can start from a model of the same preset, channels and "
+                f"classes only, got {name_or_folder!r} ({error}): choose another "
+                "model or leave start_from empty"
+            )
+            raise ModelError(msg) from error
+        self._state.mean.load_state_dict(self._state.network.state_dict())
+        self.started_from = {"model": model.name, "sha256": model.sha256}
+
+    def _resume(self) -> bool:
+        """Go on with the folder's checkpoint, if it has one, and say whether."""
         path = self.folder / CHECKPOINT
         if not path.exists():
-            return
+            return False
         saved: dict[str, Any] = torch.load(
             path, map_location=self.device, weights_only=True
         )
@@ -153,6 +176,8 @@ class TrainingRun:
         self._state.mean.load_state_dict(saved["mean"])
         self._state.optimizer.load_state_dict(saved["optimizer"])
         self._state.step = int(saved["step"])
+        self.started_from = saved.get("started_from")
+        return True
 
     def save(self) -> None:
         """Write a checkpoint beside the old one and move it into place."""
@@ -166,6 +191,7 @@ class TrainingRun:
                 "mean": state.mean.state_dict(),
                 "optimizer": state.optimizer.state_dict(),
                 "step": state.step,
+                "started_from": self.started_from,
             },
             beside,
         )
@@ -199,16 +225,16 @@ class TrainingRun:
         watch = Stopwatch(max(last - state.step, 0), "training")
         first = state.step
         with ThreadPoolExecutor(1, thread_name_prefix="synthesis") as pool:
-            coming: Future[tuple[Tensor, Tensor]] | None = None
+            coming: Future[Sample] | None = None
             while state.step < last:
                 if cancel is not None and cancel.is_set():
                     self.save()
                     check_cancelled(cancel)
                 coming = coming or pool.submit(self._batch, state.step)
-                scans, targets = coming.result()
+                batch = coming.result()
                 coming = pool.submit(self._batch, state.step + 1)
                 started = time.monotonic()
-                loss = self._update(scans, targets)
+                loss = self._update(batch)
                 state.step += 1
                 self._log_step(loss, time.monotonic() - started)
                 if state.step % settings.validate_every == 0 or state.step == last:
@@ -218,25 +244,27 @@ class TrainingRun:
                 if on_progress is not None:
                     on_progress(watch.at(state.step - first, f"loss {loss:.3f}"))
 
-    def _batch(self, step: int) -> tuple[Tensor, Tensor]:
+    def _batch(self, step: int) -> Sample:
+        """Return the samples of a step, stacked."""
         seeds = [
             (self.settings.seed * 1_000_000_007 + step * self.settings.batch_size + i)
             % 2**62
             for i in range(self.settings.batch_size)
         ]
         with torch.no_grad():
-            pairs = [self._learned.draw(seed) for seed in seeds]
-        return torch.stack([p[0] for p in pairs]), torch.stack([p[1] for p in pairs])
+            samples = [self._learned.draw(seed) for seed in seeds]
+        return Sample(*(torch.stack(parts) for parts in zip(*samples, strict=True)))
 
-    def _update(self, scans: Tensor, targets: Tensor) -> float:
+    def _update(self, batch: Sample) -> float:
         state = self._state
         for group in state.optimizer.param_groups:
             group["lr"] = self._learning_rate(state.step)
         state.network.train()
         half = self.device.type == "cuda"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            outputs = state.network(scans)
-        loss = deep_supervision_loss(outputs, targets)
+            finest, *lower = state.network(batch.scan)
+        outputs = [moved(finest.float(), batch.offset), *lower]
+        loss = deep_supervision_loss(outputs, batch.target)
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         torch.nn.utils.clip_grad_norm_(state.network.parameters(), CLIP_NORM)
@@ -305,9 +333,10 @@ def validation_dice(
     network.eval()
     with torch.no_grad():
         for i in range(VALIDATION_SCANS):
-            scan, target = scans.draw(_VALIDATION_SEED + i)
+            scan, target, offset = scans.draw(_VALIDATION_SEED + i)
             logits = network.head(network.features(scan[None]))
-            known = target != 255
+            logits = moved(logits, offset[None])
+            known = target != IGNORE
             predicted, truth = (
                 logits[0].argmax(0)[known].cpu(),
                 target[known].cpu().long(),

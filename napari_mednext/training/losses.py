@@ -16,7 +16,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["deep_supervision_loss", "dice_cross_entropy"]
+__all__ = ["deep_supervision_loss", "dice_cross_entropy", "moved"]
 
 #: Added to numerator and denominator of the Dice, as in nnU-Net.
 SMOOTH = 1e-5
@@ -86,3 +86,31 @@ def deep_supervision_loss(
         loss = dice_cross_entropy(logits, thin, ignore=ignore)
         total = total + weight / sum(weights) * loss
     return total
+
+
+def moved(logits: Tensor, offset: Tensor) -> Tensor:
+    """Read logits between the voxels, by linear interpolation.
+
+    Parameters
+    ----------
+    logits : (n, k, z, y, x) float32
+        One value a voxel.
+    offset : (n, 3)
+        Where to read, in voxels from each voxel along (z, y, x), -1..1.
+
+    Returns
+    -------
+    (n, k, z, y, x)
+        The outermost voxels are repeated beyond the border.
+    """
+    if not bool(offset.any()):
+        return logits
+    n, k = logits.shape[:2]
+    # Along each axis: the weights of the voxel before, the voxel and the one after.
+    taps = torch.stack([(-offset).clamp_min(0), 1 - offset.abs(), offset.clamp_min(0)])
+    z, y, x = taps.permute(2, 1, 0)  # each (n, 3)
+    kernel = z[:, :, None, None] * y[:, None, :, None] * x[:, None, None, :]
+    kernel = kernel[:, None].expand(n, k, 3, 3, 3).reshape(n * k, 1, 3, 3, 3)
+    rows = logits.reshape(1, n * k, *logits.shape[2:])
+    rows = F.pad(rows, (1,) * 6, mode="replicate")
+    return F.conv3d(rows, kernel, groups=n * k).reshape(logits.shape)

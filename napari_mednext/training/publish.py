@@ -176,6 +176,7 @@ def write_model(
             "created": datetime.datetime.now(datetime.UTC).isoformat(
                 timespec="seconds"
             ),
+            "lineage": {"started_from": run.started_from} if run.started_from else {},
             "software": {"torch": torch.__version__},
             "recipe": {"command": "train-from-labels", **settings.to_dict(), **steps},
             "seed": settings.seed,

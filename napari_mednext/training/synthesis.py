@@ -4,16 +4,18 @@ Source: SynthSeg (Billot et al., arXiv 2107.09559): a random deformation of a ra
 label map, a random Gaussian a label, bias field, thick slices, blur, noise, gamma.
 
 What differs: a patch is drawn, not a whole head; labels are sampled on a finer grid and
-averaged, so that border voxels hold mixtures; the scan is standardised over the patch
-and then shifted and scaled at random, since at inference the statistics come from a
-field of view of any size, with any amount of air.
+averaged, so that border voxels hold mixtures; the target is one of the finer points of
+each voxel, at a known place, so that a network learns borders finer than its voxels;
+the scan is standardised over the patch and then shifted and scaled at random, since at
+inference the statistics come from a field of view of any size, with any amount of air;
+some heads lie on their side or upside down, as when a header is wrong.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -25,10 +27,23 @@ from napari_mednext.training.contrast import draw_contrast
 if TYPE_CHECKING:
     from napari_mednext.training.label_maps import LabelMaps, MappingTable
 
-__all__ = ["IGNORE", "Synthesizer"]
+__all__ = ["IGNORE", "Sample", "Synthesizer"]
 
 #: Target value of voxels that are neither right nor wrong.
 IGNORE = 255
+
+
+class Sample(NamedTuple):
+    """One pair to learn from."""
+
+    scan: Tensor
+    """(1, z, y, x) float32."""
+
+    target: Tensor
+    """(z, y, x) uint8: class values, 0 background, 255 to be ignored."""
+
+    offset: Tensor
+    """(3,) float32: where the target's points lie from the scan's, voxels (z, y, x)."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +94,7 @@ class Synthesizer:
         self._device = device
         self._tables = _make_tables(maps, table, names, device)
 
-    def draw(self, seed: int) -> tuple[Tensor, Tensor]:
+    def draw(self, seed: int) -> Sample:
         """Return one pair; the same seed gives the same pair.
 
         Parameters
@@ -89,17 +104,12 @@ class Synthesizer:
 
         Returns
         -------
-        scan : (1, z, y, x) float32
-        target : (z, y, x) uint8
-            Class values, 0 background, 255 to be ignored.
+        Sample
         """
         rng = np.random.default_rng(seed)
         noise = torch.Generator(self._device).manual_seed(seed)
         which = int(rng.integers(len(self._tables.maps)))
         index = self._sample_labels(which, rng, noise)  # fine grid
-        f = self._fine
-        centre = index[f // 2 :: f, f // 2 :: f, f // 2 :: f]
-        target = self._tables.target[centre.long()]
         contrast = draw_contrast(rng, self._source, self._table)
         mean = torch.from_numpy(contrast.mean).to(self._device)
         spread = torch.from_numpy(contrast.spread).to(self._device)
@@ -109,8 +119,12 @@ class Synthesizer:
         flat = index.long()
         scan = torch.randn(flat.shape, generator=noise, device=self._device)
         scan = scan * spread[flat] + mean[flat]
-        scan = self._image(scan[None, None], rng, noise)[0]
-        return scan, target
+        scan, place = _voxels(scan[None, None], self._fine, rng)
+        phase = rng.integers(self._fine, size=3)
+        z, y, x = (slice(int(p), None, self._fine) for p in phase)
+        target = self._tables.target[index[z, y, x].long()]
+        offset = torch.tensor((phase - place) / self._fine, dtype=torch.float32)
+        return Sample(self._image(scan, rng, noise)[0], target, offset.to(self._device))
 
     def _sample_labels(
         self, which: int, rng: np.random.Generator, noise: torch.Generator
@@ -163,19 +177,8 @@ class Synthesizer:
     def _image(
         self, scan: Tensor, rng: np.random.Generator, noise: torch.Generator
     ) -> Tensor:
-        """Turn fine brightness (1, 1, ...) into a scan (1, 1, z, y, x)."""
+        """Turn brightness into a scan, both (1, 1, z, y, x)."""
         patch = list(self._patch)
-        if self._fine > 1:
-            if rng.random() < 0.6:
-                scan = F.avg_pool3d(scan, self._fine)
-            else:
-                offset = self._fine // 2
-                scan = scan[
-                    ...,
-                    offset :: self._fine,
-                    offset :: self._fine,
-                    offset :: self._fine,
-                ]
         if rng.random() < 0.35:
             scan = _thick_slices(scan, rng, self._spacing_mm)
         if rng.random() < 0.3:
@@ -186,6 +189,8 @@ class Synthesizer:
             field * strength, patch, mode="trilinear", align_corners=True
         )
         scan = scan * field.exp()
+        if rng.random() < 0.06:  # inverted brightness: bright air
+            scan = scan.amax() - scan
         if rng.random() < 0.5:
             low, high = scan.amin(), scan.amax()
             unit = ((scan - low) / (high - low + 1e-6)).clamp_min(1e-4)
@@ -195,6 +200,21 @@ class Synthesizer:
         scan = scan + grain * (0.0 if silent else float(rng.uniform(0, 0.07)))
         scan = (scan - scan.mean()) / scan.std().clamp_min(1e-3)
         return scan * float(rng.uniform(0.6, 1.5)) + float(rng.uniform(-0.9, 0.9))
+
+
+def _voxels(
+    fine: Tensor, factor: int, rng: np.random.Generator
+) -> tuple[Tensor, float]:
+    """Make voxels of fine points; also return where they lie, in fine points.
+
+    Some scans average over a voxel, others see a part of it: both are drawn.
+    """
+    if factor == 1:
+        return fine, 0.0
+    if rng.random() < 0.6:
+        return F.avg_pool3d(fine, factor), (factor - 1) / 2
+    first = factor // 2
+    return fine[..., first::factor, first::factor, first::factor], float(first)
 
 
 def _make_tables(
@@ -223,8 +243,10 @@ def _make_tables(
 
 def _random_affine(rng: np.random.Generator) -> np.ndarray:
     """Return a rotation, scaling, shear and left-right flip, axes (z, y, x)."""
-    matrix = np.eye(3)
-    for axis, angle in enumerate(np.radians(rng.uniform(-20, 20, 3))):
+    luck = rng.random()
+    most = 20.0 if luck < 0.8 else 45.0
+    matrix = _any_orientation(rng) if luck > 0.9 else np.eye(3)
+    for axis, angle in enumerate(np.radians(rng.uniform(-most, most, 3))):
         i, j = [k for k in range(3) if k != axis]
         turn = np.eye(3)
         turn[i, i] = turn[j, j] = math.cos(angle)
@@ -234,18 +256,30 @@ def _random_affine(rng: np.random.Generator) -> np.ndarray:
     shear = np.eye(3) + rng.uniform(-0.08, 0.08, (3, 3)) * (1 - np.eye(3))
     matrix = matrix @ np.diag(scale) @ shear
     if rng.random() < 0.5:
-        matrix = matrix @ np.diag([1.0, 1.0, -1.0])
+        matrix = np.diag([1.0, 1.0, -1.0]) @ matrix
     return np.asarray(matrix)
 
 
+def _any_orientation(rng: np.random.Generator) -> np.ndarray:
+    """Return one of the 48 ways in which an array can lie, as a matrix."""
+    matrix = np.eye(3)[rng.permutation(3)]
+    return np.asarray(matrix * rng.choice([-1.0, 1.0], size=(1, 3)))
+
+
 def _thick_slices(scan: Tensor, rng: np.random.Generator, spacing_mm: float) -> Tensor:
-    """Average along one axis to slices of up to 7 mm, then interpolate back."""
+    """Average along one axis to slices of up to 7 mm, then fill the grid again.
+
+    Very thick slices are sometimes repeated instead of interpolated, as nnU-Net
+    resamples scans whose slices are more than three times as thick as their pixels.
+    """
     size = list(scan.shape[2:])
     axis = int(rng.integers(3))
     thickness = float(rng.uniform(spacing_mm * 1.2, max(7.0, spacing_mm * 2)))
     coarse = list(size)
     coarse[axis] = max(2, round(size[axis] * spacing_mm / thickness))
     thick = F.adaptive_avg_pool3d(scan, (coarse[0], coarse[1], coarse[2]))
+    if thickness > 3.0 and rng.random() < 0.5:
+        return F.interpolate(thick, size, mode="nearest-exact")
     return F.interpolate(thick, size, mode="trilinear", align_corners=False)
 
 

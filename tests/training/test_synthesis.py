@@ -22,18 +22,19 @@ def synthesizer(maps, table):
 
 
 def test_a_seed_decides_the_pair(synthesizer):
-    scan, target = synthesizer().draw(7)
-    again, target_again = synthesizer().draw(7)
+    scan, target, offset = synthesizer().draw(7)
+    again, target_again, offset_again = synthesizer().draw(7)
     assert torch.equal(scan, again)
     assert torch.equal(target, target_again)
-    other, _ = synthesizer().draw(8)
+    assert torch.equal(offset, offset_again)
+    other, *_ = synthesizer().draw(8)
     assert not torch.equal(scan, other)
 
 
 def test_pairs_have_the_patch_and_known_values(synthesizer):
     draws = [synthesizer().draw(seed) for seed in range(12)]
     seen = set()
-    for scan, target in draws:
+    for scan, target, _ in draws:
         assert scan.shape == (1, 16, 32, 16)
         assert target.shape == (16, 32, 16)
         assert torch.isfinite(scan).all()
@@ -45,7 +46,7 @@ def test_scan_and_target_are_aligned(synthesizer):
     """Brightness differs between classes far more than within them, on average."""
     ratios = []
     for seed in range(10):
-        scan, target = synthesizer().draw(seed)
+        scan, target, _ = synthesizer().draw(seed)
         values = scan[0][target != IGNORE]
         classes = target[target != IGNORE]
         groups = [values[classes == k] for k in classes.unique()]
