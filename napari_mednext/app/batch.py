@@ -148,6 +148,7 @@ def run_batch(
     overwrite: bool = False,
     roi: tuple[slice, slice, slice] | None = None,
     probabilities: bool = False,
+    sides: bool = False,
     frame: int | None = None,
     segmenter: Segmenter | None = None,
     on_event: Callable[[BatchEvent], None] | None = None,
@@ -178,6 +179,8 @@ def run_batch(
         In the (z, y, x) voxels of every scan.
     probabilities : bool
         Whether the probabilities are written too, beside the mask.
+    sides : bool
+        Whether left and right are told apart.
     frame : int, optional
         Which frame of 4D files; without it they fail and say how many there are.
     segmenter : Segmenter, optional
@@ -205,6 +208,7 @@ def run_batch(
         overwrite=overwrite,
         roi=roi,
         probabilities=probabilities,
+        sides=sides,
         frame=frame,
         segmenter=segmenter if segmenter is not None else Engine(),
         cancel=cancel,
@@ -221,6 +225,7 @@ class _Work:
     overwrite: bool
     roi: tuple[slice, slice, slice] | None
     probabilities: bool
+    sides: bool
     frame: int | None
     segmenter: Segmenter
     cancel: CancelFlag | None
@@ -295,6 +300,7 @@ class _Batch:
             settings=work.settings,
             roi=work.roi,
             probabilities=work.probabilities,
+            sides=work.sides,
             on_progress=lambda progress: self._tell(
                 item, BatchState.SEGMENTING, progress
             ),

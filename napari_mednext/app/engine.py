@@ -49,6 +49,7 @@ class Segmenter(Protocol):
         settings: InferenceSettings | None = None,
         roi: Roi | None = None,
         probabilities: bool = False,
+        sides: bool = False,
         on_progress: ProgressCallback | None = None,
         cancel: CancelFlag | None = None,
     ) -> Segmentation:
@@ -99,6 +100,7 @@ class Engine:
         roi: Roi | None = None,
         focus: tuple[int, int, int] | None = None,
         probabilities: bool = False,
+        sides: bool = False,
         on_progress: ProgressCallback | None = None,
         on_preview: Callable[[Preview], None] | None = None,
         cancel: CancelFlag | None = None,
@@ -119,6 +121,8 @@ class Engine:
             Tiles near it come first.
         probabilities : bool
             Whether the result also carries the probabilities.
+        sides : bool
+            Whether left and right are told apart.
         on_progress, on_preview : callable, optional
             Told while the work goes on.
         cancel : CancelFlag, optional
@@ -138,6 +142,7 @@ class Engine:
             roi=roi,
             focus=focus,
             probabilities=probabilities,
+            sides=sides,
             on_progress=on_progress,
             on_preview=on_preview,
             cancel=cancel,

@@ -129,6 +129,7 @@ class SegmentService:
         roi: tuple[slice, slice, slice] | None = None,
         focus: tuple[int, int, int] | None = None,
         probabilities: bool = False,
+        sides: bool = False,
         on_progress: ProgressCallback | None = None,
         on_preview: PreviewCallback | None = None,
         cancel: CancelFlag | None = None,
@@ -149,6 +150,9 @@ class SegmentService:
             Where the user looks: tiles near it come first.
         probabilities : bool
             Whether the result also carries the probabilities.
+        sides : bool
+            Whether left and right are told apart; models whose labels have no sides
+            refuse.
         on_progress, on_preview : callable, optional
             Called in this thread while waiting.
         cancel : CancelFlag, optional
@@ -174,6 +178,7 @@ class SegmentService:
             "roi": roi,
             "focus": focus,
             "probabilities": probabilities,
+            "sides": sides,
             "previews": on_preview is not None,
         }
         with _acquired(self._running, cancel):

@@ -70,6 +70,9 @@ def segment(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Write probabilities too.")
     ] = False,
+    sides: Annotated[
+        bool, typer.Option("--sides", help="Tell left from right, if the model can.")
+    ] = False,
     frame: Annotated[
         int | None, typer.Option(help="Which frame of 4D files, from 0.", metavar="N")
     ] = None,
@@ -111,6 +114,7 @@ def segment(
             overwrite=overwrite,
             roi=box,
             probabilities=probabilities,
+            sides=sides,
             frame=frame,
         )
     except KeyboardInterrupt:
@@ -132,6 +136,7 @@ class _Run:
         *,
         model: str,
         settings: InferenceSettings,
+        sides: bool,
         **rest: Any,
     ) -> None:
         """Find the scans and do them."""
@@ -140,7 +145,9 @@ class _Run:
         from napari_mednext.cli.display import batch_display
         from napari_mednext.models import find_model
 
-        find_model(model)  # refused here in a moment, not after loading torch
+        folder = find_model(model)  # refused here in a moment, not after loading torch
+        if sides:
+            folder.require_sides()
         sources, self.refused = find_inputs(inputs)
         if len(sources) + len(self.refused) > 1:
             for each in self.refused:
@@ -153,6 +160,7 @@ class _Run:
                 output,
                 model=model,
                 settings=settings,
+                sides=sides,
                 on_event=self._keep(show),
                 **rest,
             )

@@ -15,6 +15,7 @@ from napari_mednext.inference.devices import is_out_of_memory, resolve_device
 from napari_mednext.inference.engines import Engine, make_engine
 from napari_mednext.inference.ladder import Ladder, placements
 from napari_mednext.inference.preview import PreviewCallback, Previewer
+from napari_mednext.inference.sides import with_sides
 from napari_mednext.inference.sliding import SlidingWindow
 from napari_mednext.models import ModelFolder, find_model
 from napari_mednext.network import build, load_weights
@@ -123,6 +124,7 @@ class Model:
         roi: Sequence[slice] | None = None,
         focus: Sequence[float] | None = None,
         probabilities: bool = False,
+        sides: bool = False,
         on_progress: ProgressCallback | None = None,
         on_preview: PreviewCallback | None = None,
         cancel: CancelFlag | None = None,
@@ -143,6 +145,11 @@ class Model:
             Where the user looks: tiles near it run first, when memory allows.
         probabilities : bool
             Return a :class:`SegmentationWithProbabilities`.
+        sides : bool
+            Give the left and right parts of paired labels values, names and colours of
+            their own, as :class:`napari_mednext.labels.SidedLabels` says. Previews and
+            probabilities stay those of the model's own labels. Where the middle cannot
+            be found the labels stay whole, and a note says why.
         on_progress, on_preview : callable, optional
             Called in this thread.
         cancel : CancelFlag, optional
@@ -161,13 +168,15 @@ class Model:
         InputError
             If the region of interest holds no voxel, or a channel no finite value.
         ModelError
-            If the plans ask for something that is not there.
+            If the plans ask for something that is not there, or sides are asked for
+            that the model's labels do not have.
         ResourceError
             If nothing fits into memory, or the device is not there.
         Cancelled
             If ``cancel`` was set.
         """
         settings = settings or InferenceSettings()
+        sided = self.folder.require_sides() if sides else None
         check_cancelled(cancel)
         engine = self._engine(settings)
         case = self._case(
@@ -212,7 +221,8 @@ class Model:
         window.run(data, case.passes)
         planned = (*volume.source.notes, *repairs, *case.memory.sentences)
         notes = (*planned, *engine.notes, *ladder.notes)
-        return self._segmentation(volume, labels, scores, notes)
+        found = self._segmentation(volume, labels, scores, notes)
+        return found if sided is None else with_sides(found, sided, roi=roi)
 
     def _input(
         self, case: Case, cancel: CancelFlag | None

@@ -1,5 +1,6 @@
 """Label names and colours."""
 
 from napari_mednext.labels.labelset import Label, LabelSet, default_color
+from napari_mednext.labels.sides import SidedLabels
 
-__all__ = ["Label", "LabelSet", "default_color"]
+__all__ = ["Label", "LabelSet", "SidedLabels", "default_color"]

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from napari_mednext.errors import ModelError
+from napari_mednext.errors import InputError, ModelError
+from napari_mednext.labels import LabelSet, SidedLabels
 from napari_mednext.models.documents import Node
 
 __all__ = ["CARD_SCHEMA", "RESEARCH_USE", "Card", "read_card"]
@@ -77,6 +78,10 @@ class Card:
     """Axes of the network's input (0, 1, 2) that it was trained to mirror."""
     colors: Mapping[int, tuple[int, int, int]] = field(default_factory=dict)
     """Label value -> (red, green, blue), 0..255."""
+    sides: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Whether left and right can be told apart in a result: "paired" lists the labels
+    that are split, "midline" those that lie half on each side and help to find the
+    middle. Empty where the labels have no sides."""
     sha256: Mapping[str, str] = field(default_factory=dict)
     """File in the folder -> SHA-256 of its content, in hexadecimal."""
 
@@ -92,9 +97,26 @@ class Card:
         """Return the card as JSON values, with its schema number."""
         values = dataclasses.asdict(self)
         values["colors"] = {str(key): list(c) for key, c in self.colors.items()}
+        values["sides"] = {key: list(each) for key, each in self.sides.items()}
         for key in ("training_data", "limits", "credits", "mirror_axes"):
             values[key] = list(values[key])
         return {"schema": CARD_SCHEMA, **values}
+
+    def sided(self, labels: LabelSet) -> SidedLabels | None:
+        """Return what a model's labels become with sides, None where they have none.
+
+        Raises
+        ------
+        ModelError
+            If the card names a label that the model has not.
+        """
+        if not self.sides:
+            return None
+        try:
+            return SidedLabels(labels, **self.sides)
+        except InputError as error:
+            msg = f'"sides" in the model card cannot be used: {error}'
+            raise ModelError(msg) from error
 
 
 def read_card(node: Node) -> Card:
@@ -201,6 +223,18 @@ def _colors(node: Node) -> dict[int, tuple[int, ...]]:
     return colors
 
 
+def _sides(node: Node) -> dict[str, tuple[int, ...]]:
+    for key, values in node.items():
+        if key not in ("paired", "midline"):
+            values.refuse('stand under "paired" or "midline"')
+    if node.names() and "paired" not in node:
+        node.refuse('hold the key "paired"')
+    return {
+        key: tuple(each.whole(1, 65535) for each in values.elements())
+        for key, values in node.items()
+    }
+
+
 def _digests(node: Node) -> dict[str, str]:
     for key in node.names():
         digest = node[key]
@@ -229,5 +263,6 @@ _READERS: dict[str, Callable[[Node], Any]] = {
     "trainer": _maybe_text,
     "mirror_axes": read_axes,
     "colors": _colors,
+    "sides": _sides,
     "sha256": _digests,
 }

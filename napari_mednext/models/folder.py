@@ -30,7 +30,7 @@ from napari_mednext.models.weights import check_finite, file_digest, read_weight
 if TYPE_CHECKING:
     import torch
 
-    from napari_mednext.labels import LabelSet
+    from napari_mednext.labels import LabelSet, SidedLabels
     from napari_mednext.models.checkpoint import Checkpoint
 
 __all__ = ["FOLD_NAME", "WEIGHT_FILES", "ModelFolder"]
@@ -91,6 +91,7 @@ class ModelFolder:
         has_card = (path / "card.json").exists()
         card = read_card(read_json(path / "card.json")) if has_card else Card()
         dataset = read_dataset(dataset_json, card.colors)
+        card.sided(dataset.labels)  # refuses sides of labels that are not there
         folds = _available_folds(path)
         name = _configuration(path, plans, card, folds)
         plan = read_plan(plans, name, channels=len(dataset.channel_names))
@@ -113,6 +114,29 @@ class ModelFolder:
     def labels(self) -> LabelSet:
         """The label values that a mask of this model can hold."""
         return self.dataset.labels
+
+    @property
+    def sides(self) -> SidedLabels | None:
+        """What the labels become when left and right are told apart, if they can be."""
+        return self.card.sided(self.labels)
+
+    def require_sides(self) -> SidedLabels:
+        """Return what the labels become with sides.
+
+        Raises
+        ------
+        ModelError
+            If the card does not say which labels have sides.
+        """
+        sides = self.sides
+        if sides is None:
+            msg = (
+                "left and right can be told apart where a model's card lists its "
+                f"paired labels, the card of {self.name!r} lists none: leave sides out "
+                'or add "sides" to card.json'
+            )
+            raise ModelError(msg)
+        return sides
 
     @property
     def channel_names(self) -> tuple[str, ...]:

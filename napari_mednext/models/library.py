@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_mednext.errors import ModelError
-from napari_mednext.labels import LabelSet
+from napari_mednext.labels import LabelSet, SidedLabels
 from napari_mednext.models.folder import ModelFolder
 
 __all__ = [
@@ -27,7 +27,11 @@ LIBRARY_VARIABLE = "NAPARI_MEDNEXT_MODELS"
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a list of models shows of one."""
+    """What a list of models shows of one.
+
+    ``sides`` is what the labels become when left and right are told apart, None for
+    models that cannot.
+    """
 
     name: str
     title: str
@@ -36,6 +40,7 @@ class ModelInfo:
     labels: LabelSet
     description: str = ""
     is_shipped: bool = False
+    sides: SidedLabels | None = None
 
 
 def library_folder() -> Path:
@@ -78,6 +83,7 @@ def installed_models() -> tuple[ModelInfo, ...]:
             labels=folder.labels,
             description=folder.card.description,
             is_shipped=is_shipped,
+            sides=folder.sides,
         )
         found.setdefault(info.name, info)
     own_first = sorted(found.values(), key=lambda info: (info.is_shipped, info.name))

@@ -51,7 +51,7 @@ class Threshold:
         cancel=None,
         **rest,
     ):
-        assert set(rest) == {"model", "settings", "roi"}
+        assert set(rest) == {"model", "settings", "roi", "sides"}
         self.seen.append(volume.name)
         on_progress(Progress(1, 2, "segmenting", 1.0, 1.0))
         check_cancelled(cancel)
