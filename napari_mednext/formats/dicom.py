@@ -104,7 +104,8 @@ class SeriesGroup:
             name=self.series.description,
             file_format="DICOM",
         )
-        return _with_notes(volume, self.series.notes)
+        source = replace(volume.source, modality=self.series.modality)
+        return _with_notes(replace(volume, source=source), self.series.notes)
 
 
 def list_series(folder: str | Path) -> tuple[Series, ...]:

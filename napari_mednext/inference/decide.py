@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_mednext.inference.confidence import ConfidenceMeter
     from napari_mednext.preprocessing import AxisSampling
 
 __all__ = ["Decision", "PlaneDecider"]
@@ -73,6 +74,8 @@ class PlaneDecider:
         How labels follow.
     probabilities : (k, z, y, x) float32, optional
         Where probabilities are written when they are wanted.
+    confidence : ConfidenceMeter, optional
+        Shown every input plane once.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class PlaneDecider:
         decision: Decision,
         *,
         probabilities: NDArray[np.float32] | None = None,
+        confidence: ConfidenceMeter | None = None,
     ) -> None:
         self._labels = labels
         self._planes, rows, columns = samplings
@@ -92,6 +96,8 @@ class PlaneDecider:
         self._probabilities = probabilities
         self._cache: dict[int, tuple[Tensor, Tensor | None]] = {}
         self._next = 0
+        self._confidence = confidence
+        self._measured = -1
         self._full = probabilities is not None or decision.region_values is not None
 
     @property
@@ -127,7 +133,14 @@ class PlaneDecider:
             logits = self._logits(plane)
             best = None if self._full else logits.argmax(dim=0).to(torch.int32)
             self._cache[plane] = (logits, best)
+            self._measure(plane, logits)
         return self._cache[plane]
+
+    def _measure(self, plane: int, logits: Tensor) -> None:
+        """Show a plane to the meter, unless it was read before memory ran out."""
+        if self._confidence is not None and plane > self._measured:
+            self._confidence.add(logits)
+            self._measured = plane
 
     def _write(self, index: int, low: int, high: int, weight: float) -> None:
         """Decide one output plane."""

@@ -11,10 +11,12 @@ from torch import nn
 
 from napari_mednext.errors import ChannelError, ModelError, ResourceError
 from napari_mednext.inference.case import Case, prepare_case
+from napari_mednext.inference.confidence import ConfidenceMeter
 from napari_mednext.inference.devices import is_out_of_memory, resolve_device
 from napari_mednext.inference.engines import Engine, make_engine
 from napari_mednext.inference.ladder import Ladder, placements
 from napari_mednext.inference.preview import PreviewCallback, Previewer
+from napari_mednext.inference.quality import judge
 from napari_mednext.inference.sides import with_sides
 from napari_mednext.inference.sliding import SlidingWindow
 from napari_mednext.models import ModelFolder, find_model
@@ -159,7 +161,8 @@ class Model:
         -------
         Segmentation
             ``source.notes`` tells, after the volume's own notes, what was repaired and
-            what went otherwise than planned.
+            what went otherwise than planned; ``quality`` whether scan and labels are
+            like what the model knows.
 
         Raises
         ------
@@ -205,6 +208,7 @@ class Model:
             can_work_in_pieces=engine.can_work_in_pieces,
         )
         ladder = Ladder(steps, engine)
+        confidence = ConfidenceMeter(case.decision)
         window = SlidingWindow(
             engine,
             ladder,
@@ -213,6 +217,7 @@ class Model:
             case.decision,
             case.cropped_view(labels),
             probabilities=None if scores is None else case.cropped_view(scores),
+            confidence=confidence,
             streamed=case.memory.mode == "streamed",
             previewer=self._previewer(on_preview, volume, case),
             on_progress=on_progress,
@@ -221,7 +226,16 @@ class Model:
         window.run(data, case.passes)
         planned = (*volume.source.notes, *repairs, *case.memory.sentences)
         notes = (*planned, *engine.notes, *ladder.notes)
+        quality = judge(
+            volume,
+            case.cropped_view(labels),
+            self.folder,
+            case.geometry,
+            confidence,
+            is_complete=roi is None,
+        )
         found = self._segmentation(volume, labels, scores, notes)
+        found = replace(found, quality=quality)
         return found if sided is None else with_sides(found, sided, roi=roi)
 
     def _input(
@@ -324,7 +338,7 @@ class Model:
         if scores is None:
             return Segmentation(labels, volume.grid, names, colors, source)
         return SegmentationWithProbabilities(
-            labels, volume.grid, names, colors, source, scores
+            labels, volume.grid, names, colors, source, probabilities=scores
         )
 
 

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_mednext.inference.accumulate import Accumulator
+from napari_mednext.inference.confidence import ConfidenceMeter
 from napari_mednext.inference.decide import Decision, PlaneDecider
 from napari_mednext.inference.devices import is_out_of_memory
 from napari_mednext.inference.engines import Engine
@@ -60,6 +61,8 @@ class SlidingWindow:
         The cropped output, usually a view of a larger array; written to.
     probabilities : (k, z, y, x) float32, optional
         The same for probabilities.
+    confidence : ConfidenceMeter, optional
+        Told how sure the model is, plane by plane.
     streamed : bool
         Keep a slab of planes only, and decide planes as they are finished.
     previewer : Previewer, optional
@@ -77,6 +80,7 @@ class SlidingWindow:
     decision: Decision
     labels: NDArray[Any]
     probabilities: NDArray[np.float32] | None = None
+    confidence: ConfidenceMeter | None = None
     streamed: bool = False
     previewer: Previewer | None = None
     on_progress: ProgressCallback | None = None
@@ -215,6 +219,7 @@ class SlidingWindow:
             logits,
             self.decision,
             probabilities=probabilities,
+            confidence=self.confidence,
         )
 
     def _advance(self, decider: PlaneDecider, sums: Accumulator, final: int) -> None:

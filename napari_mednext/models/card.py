@@ -12,6 +12,7 @@ from typing import Any
 from napari_mednext.errors import InputError, ModelError
 from napari_mednext.labels import LabelSet, SidedLabels
 from napari_mednext.models.documents import Node
+from napari_mednext.models.expectations import Expectations, read_expectations
 
 __all__ = ["CARD_SCHEMA", "RESEARCH_USE", "Card", "read_card"]
 
@@ -82,6 +83,8 @@ class Card:
     """Whether left and right can be told apart in a result: "paired" lists the labels
     that are split, "midline" those that lie half on each side and help to find the
     middle. Empty where the labels have no sides."""
+    expects: Expectations = field(default_factory=Expectations)
+    """What a scan and a result are compared with, to warn where they are unlike."""
     sha256: Mapping[str, str] = field(default_factory=dict)
     """File in the folder -> SHA-256 of its content, in hexadecimal."""
 
@@ -89,6 +92,8 @@ class Card:
         given = dataclasses.asdict(self)
         if isinstance(self.colors, Mapping):
             given["colors"] = {str(key): color for key, color in self.colors.items()}
+        if isinstance(self.expects, Expectations):
+            given["expects"] = self.expects.to_dict()
         values = _read_fields(Node(given, "the model card"))
         for key, value in values.items():
             object.__setattr__(self, key, value)
@@ -98,6 +103,7 @@ class Card:
         values = dataclasses.asdict(self)
         values["colors"] = {str(key): list(c) for key, c in self.colors.items()}
         values["sides"] = {key: list(each) for key, each in self.sides.items()}
+        values["expects"] = self.expects.to_dict()
         for key in ("training_data", "limits", "credits", "mirror_axes"):
             values[key] = list(values[key])
         return {"schema": CARD_SCHEMA, **values}
@@ -264,5 +270,6 @@ _READERS: dict[str, Callable[[Node], Any]] = {
     "mirror_axes": read_axes,
     "colors": _colors,
     "sides": _sides,
+    "expects": read_expectations,
     "sha256": _digests,
 }

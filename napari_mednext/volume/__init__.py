@@ -7,9 +7,12 @@ from napari_mednext.volume.orientation import (
     reorient,
     turn_between,
 )
+from napari_mednext.volume.quality import Finding, Quality
 from napari_mednext.volume.volume import Segmentation, SourceHeader, Volume
 
 __all__ = [
+    "Finding",
+    "Quality",
     "Segmentation",
     "SourceHeader",
     "Turn",

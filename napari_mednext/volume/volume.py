@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_mednext.errors import ChannelError, GeometryError
 from napari_mednext.volume.grid import VoxelGrid
+from napari_mednext.volume.quality import Quality
 
 __all__ = ["Segmentation", "SourceHeader", "Volume"]
 
@@ -26,7 +27,8 @@ class SourceHeader:
     (codes, units, quaternion, rows of the sform) where the source was NIfTI. ``affine``
     (4 rows of 4, index ``(z, y, x, 1)`` to L, P, S in mm) is what the file says where
     ``grid`` is a repair of it, else None. ``notes`` are sentences for the user about
-    repairs and choices made while reading.
+    repairs and choices made while reading. ``modality`` is the DICOM code (CT, MR, PT),
+    empty where the file does not say it.
     """
 
     path: Path | None = None
@@ -35,6 +37,7 @@ class SourceHeader:
     nifti: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     notes: tuple[str, ...] = ()
     affine: tuple[tuple[float, ...], ...] | None = None
+    modality: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,8 @@ class Segmentation:
     colors : mapping of label value to (r, g, b), each 0..255
     source : SourceHeader
         Header of the source volume.
+    quality : Quality
+        What speaks against trusting it, as far as the model could tell.
     """
 
     array: NDArray[np.unsignedinteger]
@@ -113,6 +118,7 @@ class Segmentation:
         default_factory=lambda: MappingProxyType({})
     )
     source: SourceHeader = field(default_factory=SourceHeader)
+    quality: Quality = field(default_factory=Quality)
 
     def __post_init__(self) -> None:
         if self.array.shape != self.grid.shape:

@@ -10,7 +10,7 @@ from torch import nn
 
 from napari_mednext.inference import Model
 from napari_mednext.labels import LabelSet
-from napari_mednext.models import ConfigurationPlan, Resampling
+from napari_mednext.models import Card, ConfigurationPlan, Resampling
 from napari_mednext.volume import SourceHeader, Volume, VoxelGrid
 
 
@@ -53,6 +53,7 @@ class StandinFolder:
     name: str = "standin"
     ignore_label: int | None = None
     labels: LabelSet = field(default_factory=LabelSet)
+    card: Card = field(default_factory=Card)
 
     @property
     def input_channels(self):
