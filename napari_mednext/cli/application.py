@@ -8,6 +8,7 @@ import typer
 
 from napari_mednext.cli.demo import demo, open_napari
 from napari_mednext.cli.doctor import doctor
+from napari_mednext.cli.evaluate import evaluate
 from napari_mednext.cli.models import models
 from napari_mednext.cli.outcome import (
     DeviceOption,
@@ -29,6 +30,7 @@ application.command("segment")(segment)
 application.command("demo")(demo)
 application.add_typer(models, name="models")
 application.command("train-from-labels")(train_from_labels)
+application.command("evaluate")(evaluate)
 application.command("doctor")(doctor)
 
 

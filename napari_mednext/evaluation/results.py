@@ -39,6 +39,7 @@ _TITLES = {
     "hd95_mm": "HD95 (mm)",
     "volume_error_ml": "volume error (mL)",
     "volume_error_percent": "volume error (%)",
+    "absolute_volume_error_ml": "absolute volume error (mL)",
 }
 
 
@@ -80,8 +81,15 @@ class LabelResult:
     volume_error_percent: float | None
     """The same in percent of the reference."""
 
+    @property
+    def absolute_volume_error_ml(self) -> float:
+        """How far the volume is off, either way."""
+        return abs(self.volume_error_ml)
+
     def metric(self, key: str) -> float | None:
         """Return a value by its key, as ``dice`` or ``surface_dice_2mm``.
+
+        None where it does not count: for every metric where the label is absent.
 
         Raises
         ------
@@ -89,6 +97,8 @@ class LabelResult:
             If there is no such metric here.
         """
         if key in _TITLES:
+            if self.state == "absent":
+                return None
             return cast("float | None", getattr(self, key))
         for tolerance_mm, value in self.surface_dice.items():
             if key == surface_dice_key(tolerance_mm):
@@ -121,7 +131,7 @@ class LabelResult:
             float(tolerance): _number("surface Dice", value)
             for tolerance, value in _mapping("surface_dice", given["surface_dice"])
         }
-        for key in ("dice", *_TITLES, "volume_ml", "reference_ml"):
+        for key in set(_TITLES) & set(given) | {"volume_ml", "reference_ml"}:
             given[key] = _number(key, given[key])
         return cls(**given)
 
