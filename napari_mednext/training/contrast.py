@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from napari_mednext.training.label_maps import LabelMaps, MappingTable
+    from napari_mednext.training.label_maps import LabelMaps
+    from napari_mednext.training.mapping_table import MappingTable
 
 __all__ = ["Contrast", "draw_contrast"]
 

@@ -2,65 +2,56 @@
 
 Everything that decides the weights is in the settings, the maps and the table: step
 ``i`` draws its patches from seeds made of the settings' seed and ``i``, so that a run
-that was interrupted goes on exactly as it would have.
+that was interrupted goes on exactly as it would have. On the CPU, runs with the same
+number of threads end with the same weights, bit by bit; on CUDA they do not, since some
+sums are made there in changing order and the fastest kernels are looked for.
 """
 
 from __future__ import annotations
 
-import copy
-import json
-import logging
+import contextlib
+import dataclasses
 import math
-import os
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from napari_mednext.errors import ModelError
-from napari_mednext.models import find_model
-from napari_mednext.network import MedNeXt, load_weights, preset
+from napari_mednext.errors import ModelError, ResourceError, StorageError
+from napari_mednext.inference.devices import is_out_of_memory, resolve_device
 from napari_mednext.progress import (
     CancelFlag,
     ProgressCallback,
     Stopwatch,
     check_cancelled,
 )
-from napari_mednext.training.losses import deep_supervision_loss, moved
-from napari_mednext.training.synthesis import IGNORE, Sample, Synthesizer
+from napari_mednext.settings.from_labels import FromLabelsSettings
+from napari_mednext.training.journal import Journal
+from napari_mednext.training.learner import Learner
+from napari_mednext.training.prefetch import Prefetcher
+from napari_mednext.training.run_folder import RunFolder
+from napari_mednext.training.schedule import Speed, learning_rate
+from napari_mednext.training.synthesis import Sample, Synthesizer
+from napari_mednext.training.validation import validate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from napari_mednext.settings.from_labels import FromLabelsSettings
-    from napari_mednext.training.label_maps import LabelMaps, MappingTable
+    from napari_mednext.training.history import Event, History
+    from napari_mednext.training.label_maps import LabelMaps
+    from napari_mednext.training.mapping_table import MappingTable
 
-__all__ = ["TrainingRun", "validation_dice"]
+__all__ = ["TrainingRun"]
 
-_LOG = logging.getLogger(__name__)
-
-CHECKPOINT = "checkpoint.pt"
-EVENTS = "events.jsonl"
-#: Steps between two checkpoints.
+#: Steps between two checkpoints, and between two lines of the log: the loss stays on
+#: the device in between, so that nothing waits for a GPU.
 SAVE_EVERY = 50
-#: Gradients are scaled down to this norm, as in nnU-Net.
-CLIP_NORM = 12.0
-#: Synthetic scans of held-out maps, always the same.
-VALIDATION_SCANS = 6
-_VALIDATION_SEED = 1_000_003
-
-
-@dataclass
-class _State:
-    """What a checkpoint holds."""
-
-    network: MedNeXt
-    mean: MedNeXt
-    optimizer: torch.optim.Optimizer
-    step: int = 0
+LOG_EVERY = 10
+#: Updates before a measurement of the speed, and those that are measured.
+_WARM_UP, _MEASURED = 2, 20
 
 
 class TrainingRun:
@@ -69,17 +60,25 @@ class TrainingRun:
     Parameters
     ----------
     folder : Path
-        Holds the checkpoint and the log of events; made if missing. A checkpoint in it
-        is gone on with.
+        Holds settings, checkpoint, log, page and examples; made if missing. A
+        checkpoint in it is gone on with.
     maps : LabelMaps
     table : MappingTable
     settings : FromLabelsSettings
+    on_event : callable, optional
+        Called with each event; see :mod:`.history`.
 
     Raises
     ------
     ModelError
-        If the folder holds a checkpoint of other settings, or the model to start from
-        is missing or of another shape.
+        If the folder holds a checkpoint of other settings or maps, or the model to
+        start from is missing or of another shape.
+    InputError
+        If the maps hold none of the table's classes.
+    ResourceError
+        If the device is not there.
+    StorageError
+        If the folder cannot be made.
     """
 
     def __init__(
@@ -88,21 +87,23 @@ class TrainingRun:
         maps: LabelMaps,
         table: MappingTable,
         settings: FromLabelsSettings,
+        *,
+        on_event: Callable[[Event], None] | None = None,
     ) -> None:
-        self.folder = folder
-        self.settings = settings
-        self.device = _device(settings.device)
+        self.device = torch.device(resolve_device(settings.device))
+        # The kind decides the scans, the number of the GPU does not.
+        self.settings = dataclasses.replace(settings, device=self.device.type)
+        self.data_sha256 = {"maps": maps.digest(), "table": table.digest()}
         self._table = table
-        folder.mkdir(parents=True, exist_ok=True)
-        names = sorted(maps.maps)
-        held_out = [n for n in names if n in table.held_out] or names[-1:]
-        learned = [n for n in names if n not in held_out] or names
+        self._notes = table.notes_on(maps)
+        learned, held_out = table.split(maps)
         self._learned = self._synthesizer(maps, learned)
         self._held_out = self._synthesizer(maps, held_out)
-        self._state = self._new_state()
-        self.started_from: dict[str, str] | None = None
+        self._files = RunFolder(folder)
+        self._journal = Journal(self._files, table, on_event)
+        self._learner = Learner(self.settings, self.num_classes, self.device)
         if not self._resume() and settings.start_from:
-            self._start_from(settings.start_from)
+            self._learner.start_from(settings.start_from)
 
     def _synthesizer(self, maps: LabelMaps, names: list[str]) -> Synthesizer:
         return Synthesizer(
@@ -123,79 +124,57 @@ class TrainingRun:
     @property
     def steps_done(self) -> int:
         """Updates done so far."""
-        return self._state.step
+        return self._learner.step
 
-    def _new_state(self) -> _State:
-        torch.manual_seed(self.settings.seed)
-        network = MedNeXt(
-            1,
-            self.num_classes,
-            deep_supervision=True,
-            **preset(self.settings.preset),
-        ).to(self.device)
-        optimizer = torch.optim.AdamW(
-            network.parameters(),
-            lr=self.settings.learning_rate,
-            weight_decay=self.settings.weight_decay,
-        )
-        return _State(network, copy.deepcopy(network).eval(), optimizer)
+    @property
+    def started_from(self) -> dict[str, str] | None:
+        """Name and digest of the model that the training started from."""
+        return self._learner.started_from
 
-    def _start_from(self, name_or_folder: str) -> None:
-        """Take over the weights of a model; heads that it lacks stay random."""
-        model = find_model(name_or_folder)
-        weights = model.load_weights(model.folds[0])
-        own = self._state.network.state_dict()
-        lower = {name: own[name] for name in own if name not in weights}
-        try:
-            load_weights(self._state.network, {**lower, **weights})
-        except ModelError as error:
-            msg = (
-                "a training can start from a model of the same preset, channels and "
-                f"classes only, got {name_or_folder!r} ({error}): choose another "
-                "model or leave start_from empty"
-            )
-            raise ModelError(msg) from error
-        self._state.mean.load_state_dict(self._state.network.state_dict())
-        self.started_from = {"model": model.name, "sha256": model.sha256}
+    @property
+    def history(self) -> History:
+        """What happened so far, also in earlier processes."""
+        return self._journal.history
 
     def _resume(self) -> bool:
         """Go on with the folder's checkpoint, if it has one, and say whether."""
-        path = self.folder / CHECKPOINT
-        if not path.exists():
+        saved = self._files.read_checkpoint(self.device)
+        if saved is None:
             return False
-        saved: dict[str, Any] = torch.load(
-            path, map_location=self.device, weights_only=True
-        )
-        if saved["settings"] != self.settings.to_dict():
+        where = str(self._files.path)
+        begun = FromLabelsSettings.from_dict(saved["settings"])
+        if begun.device == "auto":
+            begun = dataclasses.replace(begun, device=self.device.type)
+        if begun != self.settings:
             msg = (
-                f"a run goes on with its own settings, but {str(self.folder)!r} was "
-                "begun with others: choose another folder"
+                f"a run goes on with its own settings, but {where!r} was begun with "
+                f"others ({_difference(begun, self.settings)}): choose another folder, "
+                f"or give its {self._files.settings.name} as settings"
             )
             raise ModelError(msg)
-        self._state.network.load_state_dict(saved["network"])
-        self._state.mean.load_state_dict(saved["mean"])
-        self._state.optimizer.load_state_dict(saved["optimizer"])
-        self._state.step = int(saved["step"])
-        self.started_from = saved.get("started_from")
+        if saved.get("data_sha256", self.data_sha256) != self.data_sha256:
+            msg = (
+                f"a run goes on with its own maps and table, but {where!r} was begun "
+                "with others: choose another folder"
+            )
+            raise ModelError(msg)
+        self._learner.restore(saved)
         return True
 
     def save(self) -> None:
-        """Write a checkpoint beside the old one and move it into place."""
-        state = self._state
-        path = self.folder / CHECKPOINT
-        beside = path.with_suffix(".tmp")
-        torch.save(
-            {
-                "settings": self.settings.to_dict(),
-                "network": state.network.state_dict(),
-                "mean": state.mean.state_dict(),
-                "optimizer": state.optimizer.state_dict(),
-                "step": state.step,
-                "started_from": self.started_from,
-            },
-            beside,
-        )
-        os.replace(beside, path)  # noqa: PTH105 - atomic on every system
+        """Write a checkpoint, from which a run with the same settings goes on.
+
+        Raises
+        ------
+        StorageError
+            If there is no room.
+        """
+        content = {
+            "settings": self.settings.to_dict(),
+            "data_sha256": self.data_sha256,
+            **self._learner.content(),
+        }
+        self._files.write_checkpoint(content)
 
     def run(
         self,
@@ -219,30 +198,78 @@ class TrainingRun:
         ------
         Cancelled
             If ``cancel`` was set.
+        ModelError
+            If the loss is not finite.
+        ResourceError
+            If memory runs out.
+        StorageError
+            If there is no room for a checkpoint.
         """
-        settings, state = self.settings, self._state
-        last = min(settings.steps, until if until is not None else settings.steps)
-        watch = Stopwatch(max(last - state.step, 0), "training")
-        first = state.step
-        with ThreadPoolExecutor(1, thread_name_prefix="synthesis") as pool:
-            coming: Future[Sample] | None = None
-            while state.step < last:
-                if cancel is not None and cancel.is_set():
+        last = self.settings.steps
+        last = min(last, until) if until is not None else last
+        self.settings.save(self._files.settings)
+        self._begin()
+        try:
+            with _told_when_memory_ends(self.settings):
+                self._train(last, on_progress, cancel)
+        except Exception as error:
+            with contextlib.suppress(StorageError):
+                self._end("failed", note=str(error))
+            raise
+        is_done = self.steps_done >= self.settings.steps
+        self._end("done" if is_done else "stopped")
+        if not is_done:
+            check_cancelled(cancel)
+
+    def _begin(self) -> None:
+        self._journal.tell(
+            "start",
+            self.steps_done,
+            schema=1,
+            steps=self.settings.steps,
+            classes=list(self._table.labels.names.values()),
+            device=self.device.type,
+            threads=torch.get_num_threads(),
+            settings=self.settings.to_dict(),
+            data_sha256=self.data_sha256,
+            notes=list(self._notes),
+        )
+        self._journal.write_page()
+
+    def _end(self, state: str, note: str = "") -> None:
+        self._journal.tell("end", self.steps_done, state=state, note=note)
+        self._journal.write_page()
+
+    def _train(
+        self,
+        last: int,
+        on_progress: ProgressCallback | None,
+        cancel: CancelFlag | None,
+    ) -> None:
+        """Do updates until step ``last`` or until cancelled."""
+        learner, first = self._learner, self._learner.step
+        watch = Stopwatch(max(last - first, 0), "training")
+        interval = _Interval()
+        with (
+            _fast_convolutions(self.device),
+            Prefetcher(self._batch, last=last, device=self.device) as batches,
+        ):
+            while learner.step < last and not (cancel is not None and cancel.is_set()):
+                interval.add(learner.update(batches.take(learner.step)))
+                is_last = learner.step == last
+                if learner.step % LOG_EVERY == 0 or is_last:
+                    self._log(interval)
+                    interval = _Interval()
+                if learner.step % self.settings.validate_every == 0 or is_last:
+                    interval.pause(self._validate())
+                if learner.step % SAVE_EVERY == 0 or is_last:
                     self.save()
-                    check_cancelled(cancel)
-                coming = coming or pool.submit(self._batch, state.step)
-                batch = coming.result()
-                coming = pool.submit(self._batch, state.step + 1)
-                started = time.monotonic()
-                loss = self._update(batch)
-                state.step += 1
-                self._log_step(loss, time.monotonic() - started)
-                if state.step % settings.validate_every == 0 or state.step == last:
-                    self._validate()
-                if state.step % SAVE_EVERY == 0 or state.step == last:
-                    self.save()
+                    self._journal.write_page()
                 if on_progress is not None:
-                    on_progress(watch.at(state.step - first, f"loss {loss:.3f}"))
+                    on_progress(watch.at(learner.step - first))
+        if learner.step < last:
+            self._log(interval)
+            self.save()
 
     def _batch(self, step: int) -> Sample:
         """Return the samples of a step, stacked."""
@@ -255,106 +282,138 @@ class TrainingRun:
             samples = [self._learned.draw(seed) for seed in seeds]
         return Sample(*(torch.stack(parts) for parts in zip(*samples, strict=True)))
 
-    def _update(self, batch: Sample) -> float:
-        state = self._state
-        for group in state.optimizer.param_groups:
-            group["lr"] = self._learning_rate(state.step)
-        state.network.train()
-        half = self.device.type == "cuda"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            finest, *lower = state.network(batch.scan)
-        outputs = [moved(finest.float(), batch.offset), *lower]
-        loss = deep_supervision_loss(outputs, batch.target)
-        state.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        torch.nn.utils.clip_grad_norm_(state.network.parameters(), CLIP_NORM)
-        state.optimizer.step()
-        decay = min(self.settings.ema_decay, (1 + state.step) / (10 + state.step))
-        with torch.no_grad():
-            pairs = zip(
-                state.mean.parameters(), state.network.parameters(), strict=True
-            )
-            for mean, new in pairs:
-                mean.lerp_(new, 1 - decay)
-        return float(loss.detach())
+    def _validate(self) -> float:
+        """Tell how good the mean of the weights is; returns the seconds it took."""
+        started = time.monotonic()
+        result = validate(self._learner.mean, self._held_out, self.num_classes)
+        seconds = time.monotonic() - started
+        self._journal.tell_validation(self.steps_done, result, seconds)
+        self._journal.write_page()
+        return time.monotonic() - started
 
-    def _learning_rate(self, step: int) -> float:
-        """Return the rate of a step: a linear rise, then a fall with power 0.9."""
-        settings = self.settings
-        if step < settings.warmup_steps:
-            return settings.learning_rate * (step + 1) / settings.warmup_steps
-        rest = max(1, settings.steps - settings.warmup_steps)
-        done = (step - settings.warmup_steps) / rest
-        return float(settings.learning_rate * max(1 - done, 1e-3) ** 0.9)
-
-    def _validate(self) -> None:
-        dice = validation_dice(self._state.mean, self._held_out, self.num_classes)
-        names = self._table.labels.names
-        table = {names.get(k, str(k)): round(v, 4) for k, v in dice.items()}
-        self._event({"event": "validation", "step": self._state.step, "dice": table})
-        _LOG.info("step %d: %s", self._state.step, table)
-
-    def _log_step(self, loss: float, seconds: float) -> None:
+    def _log(self, interval: _Interval) -> None:
+        """Tell the mean loss since the line before; it must be finite."""
+        if interval.count == 0:
+            return
+        loss, step = interval.loss(), self.steps_done
         if not math.isfinite(loss):
             msg = (
-                f"the loss must stay finite, got {loss} at step {self._state.step}: "
+                f"the loss must stay finite, got {loss} at step {step}: "
                 "lower the learning rate"
             )
             raise ModelError(msg)
-        if self._state.step % 10 == 0:
-            step = self._state.step
-            self._event(
-                {"event": "step", "step": step, "loss": loss, "seconds": seconds}
-            )
+        rate = learning_rate(self.settings, step - 1)
+        seconds = interval.seconds()
+        self._journal.tell("step", step, loss=loss, rate=rate, seconds=seconds)
 
-    def _event(self, event: dict[str, Any]) -> None:
-        with (self.folder / EVENTS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"time": time.time(), **event}) + "\n")
+    def measure(self, *, seconds: float, cancel: CancelFlag | None = None) -> Speed:
+        """Time a few updates and a validation; the run is of no use afterwards.
+
+        Parameters
+        ----------
+        seconds : float
+            The updates end after this time, or after a fixed number of them.
+        cancel : flag, optional
+            Stops the measurement.
+
+        Returns
+        -------
+        Speed
+
+        Raises
+        ------
+        Cancelled
+            If ``cancel`` was set.
+        ResourceError
+            If memory runs out.
+        """
+        last = _WARM_UP + _MEASURED
+        times = []
+        with (
+            _told_when_memory_ends(self.settings),
+            _fast_convolutions(self.device),
+            Prefetcher(self._batch, last=last, device=self.device) as batches,
+        ):
+            end = time.monotonic() + seconds
+            for step in range(last):
+                check_cancelled(cancel)
+                started = time.monotonic()
+                float(self._learner.update(batches.take(step)))  # waits for the device
+                times.append(time.monotonic() - started)
+                if step > _WARM_UP and time.monotonic() > end:
+                    break
+            started = time.monotonic()
+            validate(self._learner.mean, self._held_out, self.num_classes)
+        rest = times[_WARM_UP:]
+        return Speed(sum(rest) / len(rest), time.monotonic() - started)
 
     def averaged_weights(self) -> dict[str, Tensor]:
         """Return the running mean of the weights on the CPU, without lower heads."""
         lower = tuple(f"out_{k}." for k in range(1, 5))
         return {
             name: value.detach().cpu()
-            for name, value in self._state.mean.state_dict().items()
+            for name, value in self._learner.mean.state_dict().items()
             if not name.startswith(lower)
         }
 
 
-def validation_dice(
-    network: MedNeXt, scans: Synthesizer, num_classes: int
-) -> dict[int, float]:
-    """Return the Dice of every class over a fixed set of synthetic scans.
+class _Interval:
+    """Loss and time of the steps between two lines of the log."""
 
-    A class that is in neither prediction nor target of any scan is left out.
-    """
-    overlap = torch.zeros(num_classes, dtype=torch.float64)
-    total = torch.zeros(num_classes, dtype=torch.float64)
-    network.eval()
-    with torch.no_grad():
-        for i in range(VALIDATION_SCANS):
-            scan, target, offset = scans.draw(_VALIDATION_SEED + i)
-            logits = network.head(network.features(scan[None]))
-            logits = moved(logits, offset[None])
-            known = target != IGNORE
-            predicted, truth = (
-                logits[0].argmax(0)[known].cpu(),
-                target[known].cpu().long(),
-            )
-            overlap += torch.bincount(
-                predicted[predicted == truth], minlength=num_classes
-            )
-            total += torch.bincount(predicted, minlength=num_classes)
-            total += torch.bincount(truth, minlength=num_classes)
-    return {
-        k: float(2 * overlap[k] / total[k])
-        for k in range(1, num_classes)
-        if total[k] > 0
-    }
+    def __init__(self) -> None:
+        self.count = 0
+        self._loss: Tensor | float = 0.0
+        self._started = time.monotonic()
+
+    def add(self, loss: Tensor) -> None:
+        """Count a step, without waiting for its loss."""
+        self.count += 1
+        self._loss = self._loss + loss
+
+    def pause(self, seconds: float) -> None:
+        """Do not count time that was spent on something else."""
+        self._started += seconds
+
+    def loss(self) -> float:
+        """Return the mean loss; waits for the device."""
+        return float(self._loss) / self.count
+
+    def seconds(self) -> float:
+        """Return the mean time of a step."""
+        return max(0.0, time.monotonic() - self._started) / self.count
 
 
-def _device(name: str) -> torch.device:
-    """Return the device of a name; "auto" is the GPU when there is one."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+@contextmanager
+def _fast_convolutions(device: torch.device) -> Iterator[None]:
+    """Let cuDNN look for the fastest kernels meanwhile; all batches have one shape."""
+    if device.type != "cuda":
+        yield
+        return
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
+
+
+@contextmanager
+def _told_when_memory_ends(settings: FromLabelsSettings) -> Iterator[None]:
+    """Turn an allocation that failed into a sentence."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        msg = (
+            f"the memory must hold an update, but {settings.batch_size} patches of "
+            f"{settings.patch} voxels with the preset {settings.preset!r} did not fit: "
+            "lower batch_size or the patch, or set checkpointing to 'expansion'"
+        )
+        raise ResourceError(msg) from error
+
+
+def _difference(begun: FromLabelsSettings, given: FromLabelsSettings) -> str:
+    """Return in words where settings differ."""
+    pairs = zip(begun.to_dict().items(), given.to_dict().values(), strict=True)
+    return ", ".join(f"{k} {a!r}, not {b!r}" for (k, a), b in pairs if a != b)

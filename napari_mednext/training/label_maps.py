@@ -1,10 +1,10 @@
-"""Label maps to train from, and the table that says what their values mean."""
+"""Label maps to train from."""
 
 from __future__ import annotations
 
-import json
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,90 +12,19 @@ from numpy.typing import NDArray
 
 from napari_mednext.errors import FormatError, InputError
 from napari_mednext.formats import find_sources, open_source
-from napari_mednext.labels import LabelSet
 from napari_mednext.volume import reorient
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["TISSUES", "LabelMaps", "MappingTable"]
+    from napari_mednext.volume import Volume
 
-#: Tissues whose order of brightness the contrast families know.
-TISSUES = ("white", "grey", "deep", "fluid")
-SCHEMA = 1
+__all__ = ["LabelMaps"]
 
-
-@dataclass(frozen=True)
-class MappingTable:
-    """What the values of the source maps mean.
-
-    Parameters
-    ----------
-    labels : LabelSet
-        The classes that the model learns.
-    targets : mapping of source value to class value
-        Sources that are not named become background.
-    ignore : set of source values
-        Not learned: neither right nor wrong.
-    tissues : mapping of tissue to source values
-    outside : set of source values
-        What a skull-stripped scan does not show.
-    held_out : names of maps used for validation only
-    card : mapping
-        Fields of the model's card.
-    settings : mapping of "cpu" and "cuda" to settings as JSON
-        How the author of the table trains on such a device.
-    """
-
-    labels: LabelSet
-    targets: Mapping[int, int]
-    ignore: frozenset[int]
-    tissues: Mapping[str, frozenset[int]]
-    outside: frozenset[int]
-    held_out: frozenset[str]
-    card: Mapping[str, Any] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def load(cls, path: Path) -> MappingTable:
-        """Read a table from a JSON file.
-
-        Raises
-        ------
-        FormatError
-            If the file is not such a table.
-        """
-        try:
-            table: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            classes = table["classes"]
-            return cls(
-                labels=LabelSet.from_names(
-                    {int(c["value"]): str(c["name"]) for c in classes},
-                    {
-                        int(c["value"]): tuple(c["color"])
-                        for c in classes
-                        if "color" in c
-                    },
-                ),
-                targets={
-                    int(s): int(c["value"]) for c in classes for s in c["sources"]
-                },
-                ignore=frozenset(map(int, table.get("ignore", ()))),
-                tissues={
-                    name: frozenset(map(int, values))
-                    for name, values in table.get("tissues", {}).items()
-                },
-                outside=frozenset(map(int, table.get("outside", ()))),
-                held_out=frozenset(map(str, table.get("held_out", ()))),
-                card=dict(table.get("card", {})),
-                settings=dict(table.get("settings", {})),
-            )
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            msg = (
-                "a mapping table must be a JSON file with 'classes' of value, name "
-                f"and sources, got {str(path)!r}: {error}"
-            )
-            raise FormatError(msg) from error
+#: Indices are bytes; one value is the background.
+_MOST_VALUES = 256
+#: Entries of an archive that are not maps.
+_VALUES, _CLASSES = "fs_labels", "intensity_class"
 
 
 @dataclass(frozen=True)
@@ -111,80 +40,127 @@ class LabelMaps:
         Source values; entry 0 is the background.
     intensity_class : (n,) int
         Source values that share one distribution of brightness share a number here.
-    spacing_mm : float
-        Isotropic voxel edge of the maps.
+    spacing_mm : float, or mapping of name to (z, y, x)
+        Voxel edges of the maps, in mm: one for all, or those of each map.
     """
 
     maps: Mapping[str, NDArray[np.uint8]]
     values: NDArray[np.int64]
     intensity_class: NDArray[np.int64]
-    spacing_mm: float = 1.0
+    spacing_mm: float | Mapping[str, tuple[float, float, float]] = 1.0
+
+    def spacing_of(self, name: str) -> tuple[float, float, float]:
+        """Return the voxel edges of a map, (z, y, x) in mm."""
+        if isinstance(self.spacing_mm, Mapping):
+            return self.spacing_mm[name]
+        return (float(self.spacing_mm),) * 3
+
+    def digest(self) -> str:
+        """Return the SHA-256 of all that decides weights, in hexadecimal."""
+        whole = hashlib.sha256()
+        for array in (self.values, self.intensity_class):
+            whole.update(np.ascontiguousarray(array, dtype="<i8").data)
+        for name in sorted(self.maps):
+            voxels = self.maps[name]
+            whole.update(repr((name, voxels.shape, self.spacing_of(name))).encode())
+            whole.update(np.ascontiguousarray(voxels).data)
+        return whole.hexdigest()
 
     @classmethod
     def load(cls, path: Path) -> LabelMaps:
         """Read a ``.npz`` of RAS maps (x, y, z), or a folder of label images.
 
         The ``.npz`` holds ``fs_labels``, optionally ``intensity_class``, and one
-        isotropic 1 mm map an entry. Images of a folder are turned to RAS and must be
-        isotropic within 5 %.
+        isotropic 1 mm map an entry. Images of a folder are turned to RAS; they may
+        have any size and voxels, also different ones.
 
         Raises
         ------
         FormatError
             If nothing usable is there.
         InputError
-            If an image is not isotropic or holds more than 255 values.
+            If an image holds other values than whole numbers from 0, or the images
+            hold more than 256 of them.
         """
-        if path.is_dir():
-            return cls._from_folder(path)
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                values = archive["fs_labels"].astype(np.int64)
-                names = [
-                    k for k in archive if k not in ("fs_labels", "intensity_class")
-                ]
-                classes = (
-                    archive["intensity_class"].astype(np.int64)
-                    if "intensity_class" in archive
-                    else np.arange(len(values))
-                )
-                maps = {
-                    k: np.ascontiguousarray(archive[k].transpose(2, 1, 0))
-                    for k in names
-                }
-        except (OSError, ValueError, KeyError) as error:
-            msg = (
-                "label maps must be a folder of label images or an .npz with "
-                f"'fs_labels' and one map an entry, got {str(path)!r}: {error}"
-            )
-            raise FormatError(msg) from error
-        return cls(maps, values, classes)
+        return _from_folder(path) if path.is_dir() else _from_archive(path)
 
-    @classmethod
-    def _from_folder(cls, path: Path) -> LabelMaps:
-        arrays: dict[str, NDArray[Any]] = {}
-        spacings = []
-        for source in find_sources([path]):
-            volume = reorient(open_source(source), "RAS")
-            spacing = volume.grid.spacing
-            if max(spacing) > 1.05 * min(spacing):
-                msg = (
-                    f"label maps must have cubic voxels, got {spacing} mm in "
-                    f"{source.name!r}: resample it"
-                )
-                raise InputError(msg)
-            arrays[source.name] = volume.array[0].astype(np.int64)
-            spacings.append(float(np.mean(spacing)))
-        if not arrays:
-            msg = f"a folder of label maps must hold images, got none in {str(path)!r}"
-            raise FormatError(msg)
-        values = np.unique(
-            np.concatenate([np.unique(a) for a in arrays.values()] + [[0]])
+
+def _from_archive(path: Path) -> LabelMaps:
+    """Read an ``.npz``."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            values = archive[_VALUES].astype(np.int64)
+            names = [k for k in archive if k not in (_VALUES, _CLASSES)]
+            classes = (
+                archive[_CLASSES].astype(np.int64)
+                if _CLASSES in archive
+                else np.arange(len(values))
+            )
+            maps = {
+                k: np.ascontiguousarray(archive[k].transpose(2, 1, 0)) for k in names
+            }
+    except (OSError, ValueError, KeyError) as error:
+        msg = (
+            "label maps must be a folder of label images or an .npz with "
+            f"'fs_labels' and one map an entry, got {str(path)!r}: {error}"
         )
-        if len(values) > 255 or values[0] < 0:
-            msg = f"label maps must hold at most 255 values from 0, got {len(values)}"
-            raise InputError(msg)
-        maps = {
-            k: np.searchsorted(values, a).astype(np.uint8) for k, a in arrays.items()
-        }
-        return cls(maps, values, np.arange(len(values)), float(np.median(spacings)))
+        raise FormatError(msg) from error
+    wrong = [
+        k for k, m in maps.items() if m.dtype != np.uint8 or m.max() >= len(values)
+    ]
+    if wrong or not maps or len(classes) != len(values):
+        msg = (
+            "label maps of an .npz must be bytes that count into 'fs_labels', got "
+            f"{wrong or 'no map, or intensity classes of another length'} in "
+            f"{str(path)!r}"
+        )
+        raise FormatError(msg)
+    return LabelMaps(maps, values, classes)
+
+
+def _from_folder(path: Path) -> LabelMaps:
+    """Read the images of a folder."""
+    arrays: dict[str, NDArray[Any]] = {}
+    spacings: dict[str, tuple[float, float, float]] = {}
+    values = np.zeros(1, np.int64)
+    for source in find_sources([path]):
+        volume = reorient(open_source(source), "RAS")
+        array = _whole_numbers(volume, source.name)
+        arrays[source.name] = array
+        z, y, x = (float(edge) for edge in volume.grid.spacing)
+        spacings[source.name] = (z, y, x)
+        values = np.union1d(values, np.unique(array))
+    if not arrays:
+        msg = f"a folder of label maps must hold images, got none in {str(path)!r}"
+        raise FormatError(msg)
+    if len(values) > _MOST_VALUES or values[0] < 0:
+        msg = (
+            f"label maps must hold at most {_MOST_VALUES} values from 0, got "
+            f"{len(values)} from {values[0]}: are these label images?"
+        )
+        raise InputError(msg)
+    maps = {k: np.searchsorted(values, a).astype(np.uint8) for k, a in arrays.items()}
+    return LabelMaps(maps, values, np.arange(len(values)), spacings)
+
+
+def _whole_numbers(volume: Volume, name: str) -> NDArray[Any]:
+    """Return the values of a label image, (z, y, x), in the smallest type."""
+    if volume.channels != 1:
+        msg = (
+            f"a label map must have one channel, got {volume.channels} in {name!r}: "
+            "take it out of the folder"
+        )
+        raise InputError(msg)
+    array: NDArray[Any] = volume.array[0]
+    ends = array.min(), array.max()
+    whole: NDArray[Any] = array
+    if np.isfinite(ends).all():
+        kind = np.min_scalar_type(min(int(ends[0]), -int(ends[1]) - 1))
+        whole = array.astype(kind)
+    if whole is array or not np.array_equal(whole, array):
+        msg = (
+            f"a label map must hold whole numbers, got others in {name!r}: take it out "
+            "of the folder, or save it as labels"
+        )
+        raise InputError(msg)
+    return whole

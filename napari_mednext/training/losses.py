@@ -51,11 +51,22 @@ def dice_cross_entropy(logits: Tensor, target: Tensor, *, ignore: int = 255) -> 
     safe = torch.where(known, values, 0)
     ones = rows.new_ones(1, rows.shape[0])
     hit = p.gather(1, safe[:, None])[:, 0] * known
-    overlap = rows.new_zeros(classes).index_add(0, safe, hit)
+    overlap = _sums_by_class(hit, safe, classes)
     predicted = (ones @ p)[0]
-    present = torch.bincount(values[known], minlength=classes).to(rows.dtype)
+    if rows.device.type == "cpu":
+        present = torch.bincount(values[known], minlength=classes).to(rows.dtype)
+    else:  # counting there waits for the device
+        present = _sums_by_class(known.to(rows.dtype), safe, classes)
     dice = (2 * overlap + SMOOTH) / (predicted + present + SMOOTH)
     return entropy + 1 - dice[1:].mean()
+
+
+def _sums_by_class(rows: Tensor, values: Tensor, classes: int) -> Tensor:
+    """Return the sum of the rows (m,) that have each class value, (classes,)."""
+    if rows.device.type == "cpu":
+        return rows.new_zeros(classes).index_add(0, values, rows)
+    # A GPU would let all rows queue for few sums, and add them in changing order.
+    return torch.stack([(rows * (values == k)).sum() for k in range(classes)])
 
 
 def deep_supervision_loss(
@@ -103,7 +114,8 @@ def moved(logits: Tensor, offset: Tensor) -> Tensor:
     (n, k, z, y, x)
         The outermost voxels are repeated beyond the border.
     """
-    if not bool(offset.any()):
+    # On a GPU, to look at the offset would be to wait for it.
+    if offset.device.type == "cpu" and not bool(offset.any()):
         return logits
     n, k = logits.shape[:2]
     # Along each axis: the weights of the voxel before, the voxel and the one after.

@@ -25,7 +25,8 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 from napari_mednext.training.contrast import draw_contrast
 
 if TYPE_CHECKING:
-    from napari_mednext.training.label_maps import LabelMaps, MappingTable
+    from napari_mednext.training.label_maps import LabelMaps
+    from napari_mednext.training.mapping_table import MappingTable
 
 __all__ = ["IGNORE", "Sample", "Synthesizer"]
 
@@ -51,6 +52,7 @@ class _Tables:
     """What the loop needs of maps and mapping, as tensors on the device."""
 
     maps: list[Tensor]  # (z, y, x) uint8, indices
+    spacings: list[np.ndarray]  # (z, y, x) mm, of each map
     target: Tensor  # (n,) uint8
     outside: Tensor  # (n,) bool
     boxes: list[tuple[np.ndarray, np.ndarray]]  # brain box, (z, y, x) low and high
@@ -132,16 +134,19 @@ class Synthesizer:
         """Return label indices of a deformed patch on the fine grid, uint8."""
         source = self._tables.maps[which]
         size = [n * self._fine for n in self._patch]
-        edge = self._spacing_mm / self._fine / self._source.spacing_mm  # in map voxels
-        matrix = _random_affine(rng) * edge
+        spacing = self._tables.spacings[which]
+        edge = self._spacing_mm / self._fine / spacing  # (3,) in map voxels
+        matrix = _random_affine(rng, mirror=self._table.mirror) * edge[:, None]
         centre = self._random_centre(which, rng)
         axes = [
             torch.arange(n, dtype=torch.float32, device=self._device) - (n - 1) / 2
             for n in size
         ]
-        amplitude = float(rng.uniform(0, 4.0)) / self._source.spacing_mm
+        amplitude = torch.tensor(
+            float(rng.uniform(0, 4.0)) / spacing, dtype=torch.float32
+        ).to(self._device)[None, :, None, None, None]
         coarse = [
-            max(3, math.ceil(n * edge * self._source.spacing_mm / 24)) for n in size
+            max(3, math.ceil(n * self._spacing_mm / self._fine / 24)) for n in size
         ]
         field = torch.randn(1, 3, *coarse, generator=noise, device=self._device)
         field = F.interpolate(
@@ -167,11 +172,12 @@ class Synthesizer:
     def _random_centre(self, which: int, rng: np.random.Generator) -> np.ndarray:
         """Return the patch's centre in map voxels: mostly near the brain."""
         low, high = self._tables.boxes[which]
-        extent = np.array(self._patch) * self._spacing_mm / self._source.spacing_mm
+        spacing = self._tables.spacings[which]
+        extent = np.array(self._patch) * self._spacing_mm / spacing
         if rng.random() < 0.1:
             shape = np.array(self._tables.maps[which].shape)
             return np.asarray(rng.uniform(0, 1, 3) * shape)
-        slack = np.maximum((high - low) - extent, 0) / 2 + 20 / self._source.spacing_mm
+        slack = np.maximum((high - low) - extent, 0) / 2 + 20 / spacing
         return np.asarray((low + high) / 2 + rng.uniform(-1, 1, 3) * slack)
 
     def _image(
@@ -229,20 +235,27 @@ def _make_tables(
     inside_index = (target > 0) & (target != IGNORE) & ~outside
     boxes = []
     for name in names:
-        places = np.argwhere(inside_index[maps.maps[name]])
-        if not len(places):
-            places = np.array([[0, 0, 0], maps.maps[name].shape])
-        boxes.append((places.min(0).astype(float), places.max(0).astype(float)))
+        inside = inside_index[maps.maps[name]]
+        low, high = np.zeros(3), np.array(inside.shape, float)
+        for axis in range(3) if inside.any() else ():
+            others = tuple(a for a in range(3) if a != axis)
+            places = np.flatnonzero(inside.any(others))
+            low[axis], high[axis] = places[0], places[-1]
+        boxes.append((low, high))
     return _Tables(
         [torch.from_numpy(maps.maps[name]).to(device) for name in names],
+        [np.array(maps.spacing_of(name)) for name in names],
         torch.from_numpy(target).to(device),
         torch.from_numpy(outside).to(device),
         boxes,
     )
 
 
-def _random_affine(rng: np.random.Generator) -> np.ndarray:
-    """Return a rotation, scaling, shear and left-right flip, axes (z, y, x)."""
+def _random_affine(rng: np.random.Generator, *, mirror: bool) -> np.ndarray:
+    """Return a rotation, scaling, shear and left-right flip, axes (z, y, x).
+
+    Without ``mirror`` a left hand stays a left hand, however the head lies.
+    """
     luck = rng.random()
     most = 20.0 if luck < 0.8 else 45.0
     matrix = _any_orientation(rng) if luck > 0.9 else np.eye(3)
@@ -256,6 +269,8 @@ def _random_affine(rng: np.random.Generator) -> np.ndarray:
     shear = np.eye(3) + rng.uniform(-0.08, 0.08, (3, 3)) * (1 - np.eye(3))
     matrix = matrix @ np.diag(scale) @ shear
     if rng.random() < 0.5:
+        matrix = np.diag([1.0, 1.0, -1.0]) @ matrix
+    if not mirror and np.linalg.det(matrix) < 0:
         matrix = np.diag([1.0, 1.0, -1.0]) @ matrix
     return np.asarray(matrix)
 

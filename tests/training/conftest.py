@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from napari_mednext.settings.from_labels import FromLabelsSettings
-from napari_mednext.training.label_maps import LabelMaps, MappingTable
+from napari_mednext.training.label_maps import LabelMaps
+from napari_mednext.training.mapping_table import MappingTable
 
 
 @pytest.fixture(autouse=True)
@@ -14,6 +15,18 @@ def _one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+#: A network that learns in milliseconds.
+SMALL = {"width": 2, "blocks": (1,) * 9, "ratios": (1,) * 9, "grn": "mean"}
+
+
+@pytest.fixture(autouse=True)
+def _small_network(monkeypatch):
+    for module in ("learner", "publish"):
+        monkeypatch.setattr(
+            f"napari_mednext.training.{module}.preset", lambda name: dict(SMALL)
+        )
 
 
 @pytest.fixture
