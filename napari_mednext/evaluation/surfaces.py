@@ -159,8 +159,9 @@ def element_areas(spacing: tuple[float, float, float]) -> NDArray[np.float64]:
     for code in range(1, 255):
         side = code if code.bit_count() <= 4 else 255 - code
         box = ((bits & side) != 0).astype(np.float32)
-        vertices, faces, *_ = cubes(box, 0.5, spacing=spacing, method="lorensen")
-        areas[code] = area(vertices, faces)
+        vertices, faces, *_ = cubes(box, 0.5, method="lorensen")
+        # In voxels they are exact halves, in mm single precision would round them.
+        areas[code] = area(vertices.astype(np.float64) * spacing, faces)
     areas.flags.writeable = False
     return areas
 

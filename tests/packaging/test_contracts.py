@@ -72,6 +72,7 @@ def test_package_keeps_every_contract(copy):
         ("volume/planted", "from napari_mednext.formats import open_volume\n", LAYERS),
         ("settings/planted", "def f():\n    import napari_mednext.models\n", LAYERS),
         ("models/planted", "import napari_mednext.preprocessing\n", LAYERS),
+        ("evaluation/planted", "import napari_mednext.models\n", LAYERS),
         ("labels/planted", "import napari_mednext.volume\n", LAYERS),
         ("cli/planted", "import napari_mednext.ui\n", LAYERS),
         ("helpers", "", LAYERS),

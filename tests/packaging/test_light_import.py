@@ -38,6 +38,7 @@ def test_package_itself_loads_nothing():
         "settings",
         "models",
         "preprocessing",
+        "evaluation",
         "app",
         "cli",
     ],
