@@ -12,11 +12,11 @@ Why this is put together here, from SciPy's KD-tree and scikit-image's marching 
 
 - ``surface-distance`` 0.1, the only release of [2]_, uses ``numpy.Inf``, which NumPy 2
   dropped, and namespaces that SciPy is about to drop.
-- ``monai`` 1.6.1 defines the same, but needs 1.3 GB for a box of 7 million voxels and
-  two to three seconds a label where this needs 50 MB and one, and takes seconds to
-  import. It is the reference of our tests: all 256 areas agree to single precision.
-- ``SimpleITK`` has neither surface Dice nor percentiles; ``medpy`` and ``seg-metrics``
-  count border voxels; ``miseval`` is under the GPL.
+- ``monai`` 1.6.1 defines the same, but for a head of 7 million voxels it takes 1.3 GB
+  and 2.5 s a label where this takes 0.12 GB and 0.5 s, and it loads torch. It is one of
+  the references of our tests: all 256 areas agree to single precision.
+- ``SimpleITK`` has neither surface Dice nor percentiles, ``medpy`` counts border
+  voxels, ``seg-metrics`` brings a toolkit for windows, ``miseval`` is under the GPL.
 
 References
 ----------
@@ -120,7 +120,7 @@ def surface_distances(
 
     Notes
     -----
-    Memory: three bytes a voxel, and about 100 bytes a surface element.
+    Memory: a few bytes a voxel, and about 100 bytes a surface element.
     """
     codes = _codes(prediction), _codes(reference)
     on = tuple((code != 0) & (code != 255) for code in codes)
