@@ -6,8 +6,6 @@ or infinite: a value that is not defined is None, and ``LabelResult.state`` says
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +13,15 @@ from types import MappingProxyType
 from typing import Any, Literal, cast
 
 from napari_mednext.errors import InputError
+from napari_mednext.evaluation.fields import (
+    checked_fields,
+    finite_number,
+    items_of,
+    name_and_sentence,
+    plain_fields,
+    refuse,
+    tuple_of,
+)
 
 __all__ = [
     "SCHEMA",
@@ -109,7 +116,7 @@ class LabelResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values."""
-        values = _plain_fields(self)
+        values = plain_fields(self)
         values["surface_dice"] = {
             repr(tolerance): value for tolerance, value in self.surface_dice.items()
         }
@@ -124,15 +131,15 @@ class LabelResult:
         InputError
             If a key is missing or unknown, or a value has another type.
         """
-        given = _checked(cls, values)
+        given = checked_fields(cls, values)
         if given["state"] not in ("both", "missing", "extra", "absent"):
-            _refuse("a state", "both, missing, extra or absent", given["state"])
+            refuse("a state", "both, missing, extra or absent", given["state"])
         given["surface_dice"] = {
-            float(tolerance): _number("surface Dice", value)
-            for tolerance, value in _mapping("surface_dice", given["surface_dice"])
+            float(tolerance): finite_number("surface Dice", value)
+            for tolerance, value in items_of("surface_dice", given["surface_dice"])
         }
         for key in set(_TITLES) & set(given) | {"volume_ml", "reference_ml"}:
-            given[key] = _number(key, given[key])
+            given[key] = finite_number(key, given[key])
         return cls(**given)
 
 
@@ -159,7 +166,7 @@ class CaseResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values."""
-        values = _plain_fields(self)
+        values = plain_fields(self)
         for key in ("prediction", "reference", "image"):
             values[key] = None if values[key] is None else str(values[key])
         values["labels"] = [label.to_dict() for label in self.labels]
@@ -175,11 +182,11 @@ class CaseResult:
         InputError
             If a key is missing or unknown, or a value has another type.
         """
-        given = _checked(cls, values)
+        given = checked_fields(cls, values)
         for key in ("prediction", "reference", "image"):
             given[key] = None if given[key] is None else Path(given[key])
-        given["labels"] = _tuple("labels", given["labels"], LabelResult.from_dict)
-        given["notes"] = _tuple("notes", given["notes"], str)
+        given["labels"] = tuple_of("labels", given["labels"], LabelResult.from_dict)
+        given["notes"] = tuple_of("notes", given["notes"], str)
         return cls(**given)
 
 
@@ -212,7 +219,7 @@ class Summary:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values."""
-        return _plain_fields(self)
+        return plain_fields(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Summary:
@@ -223,9 +230,9 @@ class Summary:
         InputError
             If a key is missing or unknown, or a value has another type.
         """
-        given = _checked(cls, values)
+        given = checked_fields(cls, values)
         for key in ("mean", "median", "low", "high"):
-            given[key] = _number(key, given[key])
+            given[key] = finite_number(key, given[key])
         return cls(**given)
 
 
@@ -256,7 +263,7 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values."""
-        return _plain_fields(self)
+        return plain_fields(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Comparison:
@@ -267,9 +274,9 @@ class Comparison:
         InputError
             If a key is missing or unknown, or a value has another type.
         """
-        given = _checked(cls, values)
+        given = checked_fields(cls, values)
         for key in ("difference", "low", "high", "p_value", "p_adjusted"):
-            given[key] = _number(key, given[key])
+            given[key] = finite_number(key, given[key])
         return cls(**given)
 
 
@@ -298,7 +305,7 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values with the schema number."""
-        values = _plain_fields(self)
+        values = plain_fields(self)
         for key in ("cases", "summaries", "comparisons"):
             values[key] = [each.to_dict() for each in values[key]]
         values["other"] = None if self.other is None else self.other.to_dict()
@@ -317,7 +324,7 @@ class Evaluation:
             If the schema is newer than this version knows, a key is missing or
             unknown, or a value has another type.
         """
-        schema = dict(_mapping("an evaluation", values)).get("schema")
+        schema = dict(items_of("an evaluation", values)).get("schema")
         if schema != SCHEMA:
             msg = (
                 f"the schema of an evaluation must be {SCHEMA}, got {schema!r}: "
@@ -325,17 +332,19 @@ class Evaluation:
             )
             raise InputError(msg)
         rest = {key: value for key, value in values.items() if key != "schema"}
-        given = _checked(cls, rest)
-        given["cases"] = _tuple("cases", given["cases"], CaseResult.from_dict)
-        given["summaries"] = _tuple("summaries", given["summaries"], Summary.from_dict)
-        given["comparisons"] = _tuple(
+        given = checked_fields(cls, rest)
+        given["cases"] = tuple_of("cases", given["cases"], CaseResult.from_dict)
+        given["summaries"] = tuple_of(
+            "summaries", given["summaries"], Summary.from_dict
+        )
+        given["comparisons"] = tuple_of(
             "comparisons", given["comparisons"], Comparison.from_dict
         )
-        given["failures"] = _tuple("failures", given["failures"], _failure)
+        given["failures"] = tuple_of("failures", given["failures"], name_and_sentence)
         if given["other"] is not None:
             given["other"] = cls.from_dict(given["other"])
         for key in ("settings", "software"):
-            given[key] = dict(_mapping(key, given[key]))
+            given[key] = dict(items_of(key, given[key]))
         return cls(**given)
 
 
@@ -356,68 +365,3 @@ def metric_title(key: str) -> str:
         tolerance = key.removeprefix("surface_dice_").removesuffix("mm")
         return f"surface Dice, {tolerance} mm"
     return _TITLES.get(key, key)
-
-
-def _plain_fields(result: Any) -> dict[str, Any]:
-    """Return the fields of a dataclass, not going into them."""
-    return {
-        each.name: getattr(result, each.name) for each in dataclasses.fields(result)
-    }
-
-
-def _checked(kind: type[Any], values: Any) -> dict[str, Any]:
-    """Return the values if their keys are the fields of a dataclass."""
-    known = {each.name for each in dataclasses.fields(kind)}
-    keys = set(dict(_mapping(kind.__name__, values)))
-    wrong = sorted(keys ^ known)
-    if wrong:
-        what = "is unknown" if wrong[0] in keys else "is missing"
-        msg = (
-            f"a {kind.__name__} must have the keys that this version writes, but "
-            f"{wrong[0]!r} {what}: evaluate again"
-        )
-        raise InputError(msg)
-    return dict(values)
-
-
-def _mapping(name: str, value: Any) -> Any:
-    """Return the items of an object."""
-    if not isinstance(value, Mapping):
-        _refuse(name, "an object", value)
-    return value.items()
-
-
-def _tuple(name: str, values: Any, read: Any) -> tuple[Any, ...]:
-    """Return what ``read`` makes of every element of a list."""
-    if not isinstance(values, list | tuple):
-        _refuse(name, "a list", values)
-    return tuple(read(value) for value in values)
-
-
-def _failure(value: Any) -> tuple[str, str]:
-    """Return a case that failed and the sentence."""
-    if not isinstance(value, list | tuple) or len(value) != 2:
-        _refuse("a failure", "a name and a sentence", value)
-    return str(value[0]), str(value[1])
-
-
-def _number(name: str, value: Any) -> Any:
-    """Return a finite number or None."""
-    if value is None:
-        return None
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value):
-        _refuse(name, "a finite number or null", value)
-    return float(value)
-
-
-def _refuse(name: str, wanted: str, value: Any) -> None:
-    """Refuse a value that JSON holds.
-
-    Raises
-    ------
-    InputError
-        Always.
-    """
-    msg = f"{name} must be {wanted}, got {value!r}: evaluate again"
-    raise InputError(msg)
