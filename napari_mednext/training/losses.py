@@ -51,21 +51,27 @@ def dice_cross_entropy(logits: Tensor, target: Tensor, *, ignore: int = 255) -> 
     safe = torch.where(known, values, 0)
     ones = rows.new_ones(1, rows.shape[0])
     hit = p.gather(1, safe[:, None])[:, 0] * known
-    overlap = _sums_by_class(hit, safe, classes)
+    overlap = (
+        rows.new_zeros(classes).index_add(0, safe, hit)
+        if rows.device.type == "cpu"
+        else _class_sums(hit, safe, classes)
+    )
     predicted = (ones @ p)[0]
-    if rows.device.type == "cpu":
-        present = torch.bincount(values[known], minlength=classes).to(rows.dtype)
-    else:  # counting there waits for the device
-        present = _sums_by_class(known.to(rows.dtype), safe, classes)
+    present = (
+        torch.bincount(values[known], minlength=classes).to(rows.dtype)
+        if rows.device.type == "cpu"
+        else _class_sums(known.to(rows.dtype), safe, classes)
+    )
     dice = (2 * overlap + SMOOTH) / (predicted + present + SMOOTH)
     return entropy + 1 - dice[1:].mean()
 
 
-def _sums_by_class(rows: Tensor, values: Tensor, classes: int) -> Tensor:
-    """Return the sum of the rows (m,) that have each class value, (classes,)."""
-    if rows.device.type == "cpu":
-        return rows.new_zeros(classes).index_add(0, values, rows)
-    # A GPU would let all rows queue for few sums, and add them in changing order.
+def _class_sums(rows: Tensor, values: Tensor, classes: int) -> Tensor:
+    """Return the sum of the rows (m,) of each class value, (classes,), for GPUs.
+
+    With index_add all rows would queue there for few sums and be added in changing
+    order; bincount would make the CPU wait.
+    """
     return torch.stack([(rows * (values == k)).sum() for k in range(classes)])
 
 

@@ -95,8 +95,10 @@ def validate(network: MedNeXt, scans: Synthesizer, num_classes: int) -> Validati
 
 def autocast(device: torch.device) -> torch.autocast:
     """Return the context in which the network runs: half precision on CUDA only."""
-    half = device.type == "cuda"
-    return torch.autocast(device.type, torch.bfloat16, enabled=half)
+    if device.type == "cuda":
+        return torch.autocast("cuda", torch.bfloat16)
+    # Also where a caller has switched it on: the gradients for CPUs know one precision.
+    return torch.autocast("cpu", enabled=False)
 
 
 def _example(scan: Tensor, target: Tensor, labels: Tensor) -> Example:

@@ -1,9 +1,16 @@
 import math
 
+import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
-from napari_mednext.training.losses import deep_supervision_loss, dice_cross_entropy
+from napari_mednext.training.losses import (
+    _class_sums,
+    deep_supervision_loss,
+    dice_cross_entropy,
+    moved,
+)
 
 
 def slow_loss(logits, target, ignore):
@@ -66,3 +73,37 @@ def test_resolutions_are_weighted_by_halves():
     assert float(deep_supervision_loss(outputs, target)) == pytest.approx(expected)
     alone = float(deep_supervision_loss(outputs[0], target))
     assert alone == pytest.approx(parts[0])
+
+
+def test_moved_equals_scipy():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(2, 3, 5, 7, 4))
+    offsets = np.array([[0.5, -0.25, 0.0], [-1.0, 0.75, 0.3]])
+    got = moved(torch.from_numpy(logits), torch.from_numpy(offsets)).numpy()
+    grid = np.indices(logits.shape[2:]).astype(float)
+    for n, offset in enumerate(offsets):
+        places = grid + offset[:, None, None, None]
+        for k in range(3):
+            expected = ndimage.map_coordinates(
+                logits[n, k], places, order=1, mode="nearest"
+            )
+            np.testing.assert_allclose(got[n, k], expected, atol=1e-12)
+
+
+def test_moved_by_nothing_is_the_same():
+    logits = torch.randn(1, 2, 3, 4, 5)
+    assert moved(logits, torch.zeros(1, 3)) is logits
+
+
+def test_gradients_of_moved():
+    logits = torch.randn(2, 2, 3, 2, 4, dtype=torch.float64, requires_grad=True)
+    offset = torch.tensor([[0.5, 0.0, -0.5], [-0.25, 0.5, 0.0]], dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda x: moved(x, offset), logits)
+
+
+def test_sums_for_gpus_are_those_for_cpus():
+    generator = torch.Generator().manual_seed(3)
+    rows = torch.rand(500, generator=generator, dtype=torch.float64)
+    values = torch.randint(0, 5, (500,), generator=generator)
+    expected = torch.zeros(6, dtype=torch.float64).index_add(0, values, rows)
+    torch.testing.assert_close(_class_sums(rows, values, 6), expected)
