@@ -22,7 +22,7 @@ from napari_mednext.app.table import Row, rows
 from napari_mednext.errors import Cancelled, MednextError, ModelError
 from napari_mednext.progress import CancelFlag, Progress, check_cancelled
 from napari_mednext.settings import InferenceSettings
-from napari_mednext.volume import Volume
+from napari_mednext.volume import Quality, Volume
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,6 +77,8 @@ class FileResult:
         The volumes, when saved.
     elapsed_s : float
         Time from reading to the end.
+    quality : Quality
+        What speaks against trusting the mask.
     """
 
     item: BatchItem
@@ -85,6 +87,7 @@ class FileResult:
     notes: tuple[str, ...] = ()
     table: tuple[Row, ...] = ()
     elapsed_s: float = 0.0
+    quality: Quality = field(default_factory=Quality)
 
 
 @dataclass(frozen=True)
@@ -240,6 +243,7 @@ class _Batch:
     on_event: Callable[[BatchEvent], None] | None
     results: list[FileResult] = field(default_factory=list)
     notes: tuple[str, ...] = ()
+    quality: Quality = field(default_factory=Quality)
     began_s: float = 0.0
 
     def run(self) -> BatchReport:
@@ -259,6 +263,7 @@ class _Batch:
             If the model cannot be used.
         """
         self.began_s, self.notes = time.monotonic(), ()
+        self.quality = Quality()
         try:
             check_cancelled(self.work.cancel)
             table = self._read_segment_write(item)
@@ -307,7 +312,7 @@ class _Batch:
             cancel=work.cancel,
         )
         del volume
-        self.notes = segmentation.source.notes
+        self.notes, self.quality = segmentation.source.notes, segmentation.quality
         check_cancelled(work.cancel)
         self._tell(item, BatchState.WRITING)
         _write(item, segmentation, overwrite=work.overwrite)
@@ -322,7 +327,9 @@ class _Batch:
     ) -> FileResult:
         """Return how a scan ended."""
         elapsed_s = time.monotonic() - self.began_s
-        return FileResult(item, state, sentence, self.notes, table, elapsed_s)
+        return FileResult(
+            item, state, sentence, self.notes, table, elapsed_s, self.quality
+        )
 
     def _end(self, result: FileResult) -> None:
         """Keep how a scan ended, and tell."""

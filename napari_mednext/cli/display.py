@@ -113,7 +113,8 @@ def _say_end(console: Console, event: BatchEvent) -> None:
         line = f"{place}: {result.state}: {result.sentence}".removesuffix(": ")
     else:
         return  # the outcome says it
-    for text in (line, *(f"  note: {note}" for note in result.notes)):
+    found = [f"  {each.severity}: {each.sentence}" for each in result.quality.findings]
+    for text in (line, *found, *(f"  note: {note}" for note in result.notes)):
         say(console, text)
 
 

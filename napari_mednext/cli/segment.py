@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import sys
 from pathlib import Path  # noqa: TC003 - typer reads it when it runs
@@ -315,6 +316,8 @@ def _result_document(result: FileResult) -> dict[str, Any]:
         "probabilities": str(beside) if saved and beside.exists() else None,
         "error": result.sentence or None,
         "notes": list(result.notes),
+        "warnings": [dataclasses.asdict(each) for each in result.quality.findings],
+        "quality": {k: round(v, 4) for k, v in result.quality.figures.items()},
         "elapsed_s": round(result.elapsed_s, 3),
         "volumes": table_document(result.table),
     }

@@ -104,11 +104,24 @@ def label_counts(labels: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def border_contact(
-    labels: NDArray[Any], whole: NDArray[np.bool_], spacing: Sequence[float]
+    labels: NDArray[Any],
+    whole: NDArray[np.bool_],
+    spacing: Sequence[float],
+    volume_mm3: float,
 ) -> float:
-    """Return the largest area on one face, as a part of volume^(2/3)."""
-    voxels = sum(int(np.count_nonzero(whole[plane])) for plane in labels)
-    volume_mm3 = voxels * float(np.prod(spacing))
+    """Return the largest area on one face, as a part of volume^(2/3).
+
+    Parameters
+    ----------
+    labels : (z, y, x) unsigned integers
+        What was found.
+    whole : (n,) bool
+        Whether each label value belongs to it.
+    spacing : (z, y, x) mm
+        Of the labels.
+    volume_mm3 : float
+        Of the whole; positive.
+    """
     areas = []
     for axis in range(3):
         pixel_mm2 = float(np.prod(spacing)) / spacing[axis]

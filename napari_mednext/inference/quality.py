@@ -103,7 +103,8 @@ def judge(
     voxel_ml = float(np.prod(geometry.spacing)) / 1000.0
     whole = np.zeros(len(counts), dtype=bool)
     whole[[value for value in known.whole if value < len(counts)]] = True
-    looks = bool(known.whole) and is_complete and bool(counts[whole].any())
+    whole_ml = float(counts[whole].sum()) * voxel_ml
+    looks = is_complete and whole_ml > 0
     case = Evidence(
         known=known,
         names=folder.labels.names,
@@ -115,7 +116,9 @@ def judge(
         tile_mm=_lengths(plan.patch_size, plan.spacing),
         volumes_ml={v: float(n) * voxel_ml for v, n in enumerate(counts) if v and n},
         confidence=confidence and confidence.mean(known.whole or None),
-        contact=border_contact(labels, whole, geometry.spacing) if looks else None,
+        contact=border_contact(labels, whole, geometry.spacing, whole_ml * 1000)
+        if looks
+        else None,
         largest=largest_piece(labels, whole, geometry.spacing) if looks else None,
         is_complete=is_complete,
     )

@@ -57,6 +57,7 @@ class Expectations:
     def __post_init__(self) -> None:
         given = dataclasses.asdict(self)
         if isinstance(self.volumes_ml, Mapping):
+            # JSON's keys are texts; whoever makes one in Python writes numbers.
             given["volumes_ml"] = {str(k): v for k, v in self.volumes_ml.items()}
         values = _read_fields(Node(given, "the expectations of a model"))
         for key, value in values.items():

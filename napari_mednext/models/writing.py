@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from napari_mednext.models.card import Card
 
-__all__ = ["export_for_nnunet", "write_model_folder"]
+__all__ = ["export_for_nnunet", "replace_card", "write_model_folder"]
 
 
 def write_model_folder(
@@ -142,6 +142,44 @@ def export_for_nnunet(
     target = Path(path).expanduser()
     _fill_and_move(target, fill, overwrite=overwrite)
     return target
+
+
+def replace_card(folder: ModelFolder, card: Card) -> ModelFolder:
+    """Write another card into a folder, beside the old one, and move it into place.
+
+    Parameters
+    ----------
+    folder : ModelFolder
+        Its other files stay, and their digests in the card.
+    card : Card
+        Best the folder's own with some fields replaced.
+
+    Returns
+    -------
+    ModelFolder
+        Opened anew.
+
+    Raises
+    ------
+    ModelError
+        If the card holds what JSON cannot.
+    StorageError
+        If it cannot be written.
+    """
+    target = folder.path / "card.json"
+    beside = target.with_name(".card.json.part")
+    try:
+        _write_json(beside, card.to_dict())
+        beside.replace(target)
+    except OSError as error:
+        msg = (
+            f"the model card must be writable, got {error.strerror or error} for "
+            f"{str(target)!r}: check the free space and the permissions"
+        )
+        raise StorageError(msg) from error
+    finally:
+        beside.unlink(missing_ok=True)
+    return ModelFolder.open(folder.path)
 
 
 def _completed(card: Card, plans: Mapping[str, Any], folder: Path) -> Card:

@@ -18,12 +18,14 @@ from qtpy.QtWidgets import (
 
 from napari_mednext.ui.controls import ACCENT, NOTICE_COLORS
 from napari_mednext.ui.icons import pixmap
+from napari_mednext.ui.quality_bar import level_of
 from napari_mednext.ui.wording import duration, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_mednext.app import BatchEvent
+    from napari_mednext.app.batch import FileResult
 
 __all__ = ["BatchModel", "BatchTable"]
 
@@ -50,6 +52,7 @@ class _Line:
     percent: float = 0.0
     detail: str = ""
     hint: str = ""
+    doubt: str = ""
 
 
 class BatchModel(QAbstractTableModel):
@@ -72,7 +75,7 @@ class BatchModel(QAbstractTableModel):
         row = self._rows[event.item.name]
         line = self._lines[row]
         line.state = str(event.state)
-        line.detail = ""
+        line.detail = line.doubt = ""
         if event.progress is not None and event.progress.total > 0:
             line.percent = event.progress.done / event.progress.total
             if event.progress.remaining_s is not None:
@@ -80,13 +83,7 @@ class BatchModel(QAbstractTableModel):
         result = event.result
         if result is not None:
             line.percent = float(line.state == "saved")
-            line.detail = (
-                sentence(result.sentence)
-                if result.sentence
-                else duration(result.elapsed_s)
-            )
-            notes = [sentence(note) for note in result.notes]
-            line.hint = "\n".join([str(result.item.output), *notes])
+            _show_end(line, result)
         self.dataChanged.emit(self.index(row, 0), self.index(row, 2))
         return row
 
@@ -129,13 +126,28 @@ class BatchModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.ToolTipRole:
             return "\n".join(t for t in (line.name, line.detail, line.hint) if t)
         if role == Qt.ItemDataRole.DecorationRole and index.column() == 1:
-            level = ICONS.get(line.state)
+            level = line.doubt or ICONS.get(line.state)
             return pixmap(level, NOTICE_COLORS[level]) if level else None
         if role == Qt.ItemDataRole.DisplayRole:
             return (line.name, STATES.get(line.state, line.state), line.detail)[
                 index.column()
             ]
         return None
+
+
+def _show_end(line: _Line, result: FileResult) -> None:
+    """Show how a scan ended, and what speaks against trusting its mask."""
+    findings = result.quality.findings
+    if result.sentence:
+        line.detail = sentence(result.sentence)
+    else:
+        line.detail = duration(result.elapsed_s)
+        line.doubt = level_of(result.quality)
+        if findings:
+            line.detail += f" · {sentence(findings[0].sentence)}"
+    told = [sentence(each.sentence) for each in findings]
+    notes = [sentence(note) for note in result.notes]
+    line.hint = "\n".join([str(result.item.output), *told, *notes])
 
 
 class _StateDelegate(QStyledItemDelegate):

@@ -22,6 +22,7 @@ _PATHS = {
     "warning": "M12 3l10 18H2zM12 10v5M12 18v.3",
     "error": "M8 8l8 8M16 8l-8 8M12 2a10 10 0 1 0 .01 0z",
     "done": "M4 13l5 5L20 6",
+    "close": "M6 6l12 12M18 6L6 18",
     "copy": "M9 9h11v11H9zM5 15H4V4h11v1",
     "cube": "M12 2l9 5v10l-9 5-9-5V7zM3 7l9 5 9-5M12 12v10",
     "refresh": "M20 12a8 8 0 1 1-2.5-5.8M20 3v5h-5",

@@ -21,6 +21,7 @@ from napari_mednext.ui.bridge import segmentation_of
 from napari_mednext.ui.controls import Heading, IconButton, allow
 from napari_mednext.ui.jobs import Job, explain
 from napari_mednext.ui.labels_table import LabelsTable
+from napari_mednext.ui.quality_bar import QualityBar
 from napari_mednext.ui.wording import millilitres
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class ResultPanel(QWidget):
         self._session = session
         self._live: LiveLabels | None = None
         self._job: Job | None = None
+        self.quality = QualityBar(self)
         self.table = LabelsTable(self)
         self.total = QLabel(self)
         self.save = QPushButton("Sa&ve mask…", self)
@@ -85,6 +87,7 @@ class ResultPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
+        layout.addWidget(self.quality)
         layout.addLayout(head)
         layout.addWidget(self.table)
         layout.addLayout(buttons)
@@ -97,6 +100,7 @@ class ResultPanel(QWidget):
     def set_labels(self, labels: LabelSet) -> None:
         """Show labels whose volumes are not known yet."""
         self._live = None
+        self.quality.clear()
         self.table.set_labels(labels)
         self.total.clear()
 
