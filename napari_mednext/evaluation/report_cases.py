@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_mednext.errors import MednextError
@@ -96,14 +96,15 @@ def cases_part(evaluation: Evaluation, *, pictures: bool) -> Markup:
     """
     ranked = worst_first(evaluation.cases)
     chosen = pictured(ranked)
-    album = _Album(regions_of(evaluation), _ignored(evaluation))
+    album = _Album(regions_of(evaluation), _ignored(evaluation), _PICTURE_BYTES)
     rows = _Rows(_KEPT_ROWS)
     parts = [_case_table(ranked), _key() if pictures else None]
+    places = {case.case: number for number, case in enumerate(ranked, 1)}
     for case in chosen:
         slices = album.slices(case) if pictures else None
-        number = ranked.index(case) + 1
+        number = places.pop(case.case)
         parts.append(_card(case, number, len(ranked), slices, rows))
-    rest = [case for case in ranked if case not in chosen]
+    rest = [case for case in ranked if case.case in places]
     if rest:
         details = [_numbers(case, rows) for case in rest]
         parts.append(
@@ -125,7 +126,7 @@ class _Album:
 
     regions: tuple[Region, ...]
     ignore: tuple[int, ...]
-    left: int = field(default=_PICTURE_BYTES)
+    left: int
 
     def slices(self, case: CaseResult) -> Markup:
         """Return the pictures of a case, or the sentence why there are none."""

@@ -166,7 +166,12 @@ def _summary_cell(summary: Summary | None, first: Summary | None) -> Markup:
         return tag("td", tag("span", _NONE, title="no case counts"))
     mean, *ends = _interval(summary.mean, summary.low, summary.high, summary.metric)
     below = [tag("small", end) for end in ends]
-    below.append(tag("small", "median ", value_cell(summary.median, summary.metric)))
+    if summary.median is not None and summary.counted > 1:
+        digits = decimals(value_text(summary.mean, summary.metric))
+        write = signed if summary.metric in SIGNED else _plain
+        text = write(summary.median, digits)
+        median = tag("data", text, value=repr(float(summary.median)))
+        below.append(tag("small", "median ", median))
     if first is not None and summary.counted != first.counted:
         below.append(tag("small", _cases(summary.counted)))
     return tag("td", mean, join(below))
