@@ -3,7 +3,6 @@
 import json
 import os
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +11,6 @@ from napari_mednext.cli.entry import run
 from napari_mednext.cli.segment import parse_roi
 from napari_mednext.errors import Cancelled, InputError
 from napari_mednext.formats import open_volume, save_segmentation, save_volume
-from napari_mednext.models import ModelFolder
-from napari_mednext.progress import Progress
 from napari_mednext.volume import Volume, VoxelGrid
 from tests.app.tiny_model import write_tiny_model
 
@@ -314,31 +311,6 @@ def test_demo_without_a_display_writes_files(call, monkeypatch, scans, tmp_path)
         "a_picture.png",
         "a_volumes.csv",
     ]
-
-
-def test_train_from_labels_hands_on(call, monkeypatch, tmp_path, library):
-    given = {}
-
-    def train(maps, out, *, on_progress, cancel, **rest):
-        on_progress(Progress(1, 2, "training"))
-        given.update(rest, maps=maps, out=out, cancelled=cancel.is_set())
-        return ModelFolder.open(library / "tiny")
-
-    monkeypatch.setattr("napari_mednext.training.train_from_labels", train)
-    out = tmp_path / "model"
-    code, document = call("train-from-labels", "maps", "-o", out, "--device", "cpu")
-    assert (code, document["name"]) == (0, "tiny")
-    assert (given["maps"], given["out"]) == (Path("maps"), out)
-    assert given["table"].is_file()
-    assert (given["settings"].device, given["overwrite"]) == ("cpu", False)
-    assert not given["cancelled"]
-
-
-def test_train_from_labels_refuses_what_is_not_there(call, tmp_path):
-    code, document = call("train-from-labels", tmp_path / "no", "-o", tmp_path / "m")
-    assert code == 2
-    assert "label maps must be" in document["error"]
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), Cancelled("stopped")])
