@@ -60,7 +60,7 @@ def training_display(
 
 
 def training_table(history: History) -> Table:
-    """Return the table of a training: numbers in its title, a row a class.
+    """Return the table of a training: what changes, then Dice and change a class.
 
     Parameters
     ----------
@@ -74,12 +74,14 @@ def training_table(history: History) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(f"training {headline(history)}"), title_justify="left")
-    rows = _numbers(history)
+    title = f"training, {history.state}" + (
+        f" on {history.device}" if history.device else ""
+    )
+    table = Table(title=Text(title), title_justify="left", show_header=False)
     table.add_column("")
     table.add_column("", justify="right")
-    table.add_column("change", justify="right")
-    for name, value in rows:
+    table.add_column("", justify="right")
+    for name, value in _numbers(history):
         table.add_row(Text(name), Text(value), "")
     last = history.last_dice()
     if last:
