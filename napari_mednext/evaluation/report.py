@@ -102,7 +102,7 @@ def report_html(evaluation: Evaluation, *, pictures: bool = True) -> str:
         tag("p", _byline(evaluation), class_="byline"),
         tag("p", summary_text(evaluation), class_="lead"),
         _failures(evaluation),
-        tag("nav", join(links), aria_label="Sections"),
+        tag("nav", join(links, " "), aria_label="Sections"),
         join(
             tag("section", tag("h2", title), content, id=anchor)
             for anchor, title, content in sections
@@ -208,8 +208,9 @@ def _sections(
 def _results(evaluation: Evaluation) -> Markup:
     """Return the tables and charts of all cases."""
     names = names_worst_first(evaluation.summaries)
-    several = len(evaluation.cases) > 1
     shown = _tables(evaluation.cases, evaluation.summaries, names)
+    if len(evaluation.cases) == 1:  # a chart of one dot says nothing
+        return shown
     volumes = [
         tag("h3", "Volumes"),
         tag(
@@ -229,7 +230,7 @@ def _results(evaluation: Evaluation) -> Markup:
                 volumes_part(evaluation.cases, rest),
             )
         )
-    return join([shown, join(volumes) if several else None])
+    return join([shown, *volumes])
 
 
 def _tables(
@@ -237,28 +238,27 @@ def _tables(
 ) -> Markup:
     """Return the summary table and the charts; many labels are folded."""
     first, rest = names[:SHOWN_LABELS], names[SHOWN_LABELS:]
+    several = len(cases) > 1
+    order = "the label with the lowest Dice first."
+    if several:
+        order = f"Mean over cases with its 95 % interval, median below; {order}"
     parts: list[Markup | None] = [
-        tag(
-            "p",
-            "Mean over cases with its 95 % interval, median below; the label with the "
-            "lowest mean Dice first.",
-            class_="caption",
-        ),
+        tag("p", order[:1].upper() + order[1:], class_="caption"),
         summary_table(summaries, first),
-        tag(
-            "p",
-            "A dot is a case, the diamond the mean, the bar its 95 % interval; a cross "
-            "is a case where one side lacks the label.",
-            class_="caption",
-        ),
-        charts_of(cases, summaries, first),
     ]
+    if several:
+        key = (
+            "A dot is a case, the diamond the mean, the bar its 95 % interval; a cross "
+            "is a case where one side lacks the label."
+        )
+        parts.append(tag("p", key, class_="caption"))
+        parts.append(charts_of(cases, summaries, first))
     if rest:
         parts.append(
             folded(
                 _many(len(rest), "more label"),
                 summary_table(summaries, rest),
-                charts_of(cases, summaries, rest),
+                charts_of(cases, summaries, rest) if several else None,
             )
         )
     return join(parts)
@@ -280,7 +280,9 @@ def _group(name: str, cases: list[CaseResult]) -> Markup:
         [
             tag("h3", f"{name or 'no group'} ({_many(len(cases), 'case')})"),
             summary_table(summaries, names[:SHOWN_LABELS]),
-            folded("Charts", charts_of(cases, summaries, names[:SHOWN_LABELS])),
+            folded("Charts", charts_of(cases, summaries, names[:SHOWN_LABELS]))
+            if len(cases) > 1
+            else None,
         ]
     )
 

@@ -21,12 +21,12 @@ _DEFINITIONS = (
     (
         "Surface Dice",
         "share of both surfaces that lies within the tolerance of the other one; 1 is "
-        "best. What deviates by less than readers do is not punished.",
+        "best. Deviations below the tolerance are no errors.",
     ),
     (
         "HD95",
-        "95th percentile of the distances from each surface to the other, in mm; 0 is "
-        "best.",
+        "the larger of two 95th percentiles, of the distances from each surface to the "
+        "other, in mm; 0 is best.",
     ),
     (
         "Volume error",
@@ -47,7 +47,8 @@ _DEFINITIONS = (
     (
         "Comparison",
         "the same cases with both models, paired; Wilcoxon's signed-rank test, "
-        "two-sided, with p corrected for the number of labels of a metric (Holm).",
+        "two-sided, with p corrected for the number of labels of a metric (Holm). "
+        "Volumes are compared by their absolute errors.",
     ),
     (
         "Pictures",

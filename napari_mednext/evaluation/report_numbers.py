@@ -258,7 +258,9 @@ def _axis(metric: str) -> str:
 def table(head: Sequence[Markup], rows: Sequence[Markup]) -> Markup:
     """Return a table that scrolls by itself on narrow screens."""
     table = tag("table", tag("thead", tag("tr", join(head))), tag("tbody", join(rows)))
-    return tag("div", table, class_="scroll", tabindex="0")
+    return tag(
+        "div", table, class_="scroll", tabindex="0", role="region", aria_label="table"
+    )
 
 
 def _ml_digits(value: float) -> int:

@@ -506,6 +506,14 @@ def test_groups_have_their_own_results():
     assert "groups" not in [s.attributes["id"] for s in one.all("section")]
 
 
+def test_one_case_has_numbers_but_no_charts():
+    page = parsed(made([case("a", label("liver"), group="g")]), pictures=False)
+    results = section(page, "results")
+    assert not results.all("svg")
+    assert "interval, median" not in results.text
+    assert rows(results.all("table")[0])["liver"][1].numbers == [0.8]
+
+
 def test_summary_in_words():
     one = made([case("a", label("liver", 0.91234))])
     assert summary_text(one) == (
