@@ -3,8 +3,9 @@
 The fissure between the halves of a brain is not plane: the back of one half reaches
 across. So the plane only decides far from itself. From there both sides grow towards
 it through the labels, and meet where they are equally far. Going from one label into
-another costs extra, so a fold of white matter that reaches across the plane is taken
-by the side that it hangs on, and the cortex by the white matter below it.
+another costs extra, and going through white matter little, so a fold of it that reaches
+across the plane is taken by the side that it hangs on, and the cortex between two folds
+is divided in its middle.
 """
 
 from __future__ import annotations
@@ -27,17 +28,22 @@ BAND_MM = 12.0
 BAND_VOXELS = 3.0
 #: What crossing into another label costs, as a way in mm.
 CROSSING_MM = 5.0
+#: What a millimetre through inner labels costs: little, since the cortex belongs to the
+#: white matter that is nearest to it, however far that reaches.
+INNER_PACE = 0.25
 #: How much further a millimetre is beyond the plane than before it: where nothing but
 #: the plane divides the sides, as in the corpus callosum, they shall meet at it.
-BEYOND = 2.0
+BEYOND = 1.5
 #: Ways are rounded to this part of the finest spacing.
-ROUNDING = 0.5
+ROUNDING = 0.25
 
 
 def left_of_fissure(
     paired: NDArray[np.uint8],
     distances: Sequence[NDArray[np.float64]],
     spacing: Sequence[float],
+    *,
+    inner: Sequence[int] = (),
 ) -> NDArray[np.bool_]:
     """Return which voxels belong to the left side.
 
@@ -49,6 +55,8 @@ def left_of_fissure(
         Their sum is a voxel's distance from the plane in mm, positive on the left.
     spacing : (3,) mm, order (z, y, x)
         Of the voxels.
+    inner : sequence of int
+        Labels that lie below the others, as white matter below the cortex.
 
     Returns
     -------
@@ -64,7 +72,7 @@ def left_of_fissure(
     band_mm = max(BAND_MM, BAND_VOXELS * rim_mm)
     near = (paired > 0) & (np.abs(far_mm) <= band_mm)
     if near.any():
-        graph = _Band(paired, near, spacing)
+        graph = _Band(paired, near, spacing, inner)
         is_left[near] = graph.grow(far_mm[near], band_mm - rim_mm)
     return is_left
 
@@ -77,6 +85,7 @@ class _Band:
     paired, near : (z, y, x)
         Labels, and the voxels that count.
     spacing : (3,) mm
+    inner : sequence of int
     """
 
     def __init__(
@@ -84,6 +93,7 @@ class _Band:
         paired: NDArray[np.uint8],
         near: NDArray[np.bool_],
         spacing: Sequence[float],
+        inner: Sequence[int],
     ) -> None:
         # An empty rim of voxels, so that neighbours never wrap around an edge.
         labels = np.pad(np.where(near, paired, 0), 1)
@@ -91,14 +101,21 @@ class _Band:
         self._labels = labels.reshape(-1)[self._places]
         self._nodes = np.full(labels.size, -1, dtype=np.int32)
         self._nodes[self._places] = np.arange(len(self._places), dtype=np.int32)
-        unit = ROUNDING * min(spacing)
-        self._crossing = max(1, round(CROSSING_MM / unit))
+        self._is_inner = np.isin(self._labels, np.asarray(inner, dtype=np.uint8))
         strides = (labels.shape[1] * labels.shape[2], labels.shape[2], 1)
-        self._moves = [
-            (sign * stride, max(1, round(edge / unit)))
-            for stride, edge in zip(strides, spacing, strict=True)
-            for sign in (-1, 1)
-        ]
+        self._moves = np.array([s * sign for s in strides for sign in (-1, 1)])
+        unit = ROUNDING * min(spacing)
+        self._crossing = _whole(CROSSING_MM / unit)
+        # Move, whether the way leads into an inner label, whether beyond the plane.
+        self._ways = np.array(
+            [
+                [
+                    [_whole(edge * pace * far / unit) for far in (1.0, BEYOND)]
+                    for pace in (1.0, INNER_PACE)
+                ]
+                for edge in np.repeat(spacing, 2)
+            ]
+        )
 
     def grow(self, far_mm: NDArray[np.float32], rim_mm: float) -> NDArray[np.bool_]:
         """Return which nodes the left side reaches first.
@@ -129,11 +146,8 @@ class _Band:
             at_home = sides == plane[nodes]
             owner[nodes[at_home]] = sides[at_home]  # ties
             nodes = np.unique(nodes)
-            for move, cost in self._moves:
-                for added, reached, by in self._reached(
-                    nodes, owner, plane, move, cost
-                ):
-                    waiting[length + added].append((reached, by))
+            for way, reached, by in self._reached(nodes, owner, plane):
+                waiting[length + way].append((reached, by))
         return np.where(owner == 0, plane, owner) > 0
 
     def _reached(
@@ -141,26 +155,27 @@ class _Band:
         nodes: NDArray[np.int64],
         owner: NDArray[np.int8],
         plane: NDArray[np.int8],
-        move: int,
-        cost: int,
     ) -> list[tuple[int, NDArray[np.int64], NDArray[np.int8]]]:
-        """Return what one step leads to: its cost, the nodes, and by which side."""
-        others = self._nodes[self._places[nodes] + move]
-        is_open = others >= 0
-        is_open[is_open] = owner[others[is_open]] == 0
-        others, nodes = others[is_open], nodes[is_open]
-        sides = owner[nodes]
-        crosses = self._labels[others] != self._labels[nodes]
-        beyond = sides != plane[others]
+        """Return what one step leads to: its way, the nodes, and by which side."""
+        others = self._nodes[self._places[nodes][:, None] + self._moves]
+        is_open = (others >= 0) & (owner[others] == 0)
+        rows, moves = np.nonzero(is_open)
+        others, sides = others[is_open], owner[nodes[rows]]
+        is_beyond = sides != plane[others]
+        ways = self._ways[
+            moves, self._is_inner[others].astype(int), is_beyond.astype(int)
+        ]
+        ways += self._crossing * (self._labels[others] != self._labels[nodes[rows]])
         found = []
-        for is_crossing in (False, True):
-            for is_beyond in (False, True):
-                chosen = (crosses == is_crossing) & (beyond == is_beyond)
-                if chosen.any():
-                    way = round(cost * BEYOND) if is_beyond else cost
-                    way += self._crossing if is_crossing else 0
-                    found.append((way, others[chosen], sides[chosen]))
+        for way in np.unique(ways):
+            chosen = ways == way
+            found.append((int(way), others[chosen], sides[chosen]))
         return found
+
+
+def _whole(way: float) -> int:
+    """Return a way as a whole number of units, at least one."""
+    return max(1, round(way))
 
 
 def _joined(

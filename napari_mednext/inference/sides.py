@@ -158,10 +158,11 @@ def _write_sides(
     ends = bounds(paired)
     if ends is None:
         return
-    inner = tuple(slice(int(low), int(high)) for low, high in ends.T)
-    paired, labels = paired[inner], labels[inner]
-    distances = plane.distances(_box_grid(grid, inner))
-    is_left = left_of_fissure(paired, distances, grid.spacing)
+    box = tuple(slice(int(low), int(high)) for low, high in ends.T)
+    paired, labels = paired[box], labels[box]
+    distances = plane.distances(_box_grid(grid, box))
+    inner = [1 + sided.paired.index(value) for value in sided.inner]
+    is_left = left_of_fissure(paired, distances, grid.spacing, inner=inner)
     values = np.zeros((2, len(sided.paired) + 1), dtype=labels.dtype)
     values[0, 1:] = [sided.right(value) for value in sided.paired]
     values[1, 1:] = [sided.left(value) for value in sided.paired]

@@ -36,17 +36,21 @@ class SidedLabels:
     midline : tuple of int
         Labels that lie across the plane between the sides, half on each: they help to
         find it and keep their value.
+    inner : tuple of int
+        Paired labels that lie below others, as white matter below the cortex.
 
     Raises
     ------
     InputError
-        If a value is not one of the labels or stands in both lists, none is paired, or
-        the labels are too large to leave room for two more digits' worth of values.
+        If a value is not one of the labels, is paired and on the midline, or is inner
+        and not paired; if none is paired; or if the labels are too large to leave room
+        for those of the sides.
     """
 
     labels: LabelSet
     paired: tuple[int, ...]
     midline: tuple[int, ...] = ()
+    inner: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         known = self.labels.names
@@ -63,6 +67,13 @@ class SidedLabels:
             msg = (
                 f"labels with sides must be labels of the model ({sorted(known)}), got "
                 f"{unknown}: correct the lists"
+            )
+            raise InputError(msg)
+        single = [value for value in self.inner if value not in self.paired]
+        if single:
+            msg = (
+                f"inner labels must be paired ones ({list(self.paired)}), got "
+                f"{single}: correct the lists"
             )
             raise InputError(msg)
         if self.right(max(self.paired)) > 65535:
@@ -87,6 +98,12 @@ class SidedLabels:
     def right(self, value: int) -> int:
         """Return the value of the right part of a paired label."""
         return 2 * self.step + value
+
+    @property
+    def all(self) -> LabelSet:
+        """Every label that may stand in a result: whole ones and parts."""
+        whole = [label for label in self.labels if label.value in self.paired]
+        return LabelSet((*self.split, *whole))
 
     @property
     def split(self) -> LabelSet:

@@ -81,8 +81,9 @@ class Card:
     """Label value -> (red, green, blue), 0..255."""
     sides: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Whether left and right can be told apart in a result: "paired" lists the labels
-    that are split, "midline" those that lie half on each side and help to find the
-    middle. Empty where the labels have no sides."""
+    that are split, "inner" those of them that lie below others, as white matter below
+    the cortex, "midline" labels that lie half on each side and help to find the middle.
+    Empty where the labels have no sides."""
     expects: Expectations = field(default_factory=Expectations)
     """What a scan and a result are compared with, to warn where they are unlike."""
     sha256: Mapping[str, str] = field(default_factory=dict)
@@ -231,8 +232,8 @@ def _colors(node: Node) -> dict[int, tuple[int, ...]]:
 
 def _sides(node: Node) -> dict[str, tuple[int, ...]]:
     for key, values in node.items():
-        if key not in ("paired", "midline"):
-            values.refuse('stand under "paired" or "midline"')
+        if key not in ("paired", "inner", "midline"):
+            values.refuse('stand under "paired", "inner" or "midline"')
     if node.names() and "paired" not in node:
         node.refuse('hold the key "paired"')
     return {

@@ -158,7 +158,7 @@ class BatchDock(QWidget):
             return
         sources, output = self._sources, Path(self.output.text()).expanduser()
         file_format = self.file_format.currentText()
-        overwrite = self.overwrite.isChecked()
+        overwrite, sides = self.overwrite.isChecked(), self.model.tells_sides()
 
         def work(job: Job) -> BatchReport:
             return run_batch(
@@ -168,6 +168,7 @@ class BatchDock(QWidget):
                 settings=settings,
                 file_format=file_format,
                 overwrite=overwrite,
+                sides=sides,
                 segmenter=self._session.service,
                 on_event=job.show,
                 cancel=job,
@@ -242,6 +243,7 @@ class BatchDock(QWidget):
             self.overwrite,
             self.model.models,
             self.model.open_folder,
+            self.model.sides,
             self.model.devices,
         ):
             allow(control, busy)

@@ -15,12 +15,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_mednext.labels import LabelSet
 from napari_mednext.ui.wording import millilitres
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from napari_mednext.labels import LabelSet
 
 __all__ = ["LabelsModel", "LabelsTable"]
 
@@ -51,6 +51,10 @@ class LabelsModel(QAbstractTableModel):
         if self._labels:
             top, bottom = self.index(0, 1), self.index(len(self._labels) - 1, 1)
             self.dataChanged.emit(top, bottom)
+
+    def labels(self) -> LabelSet:
+        """Return the labels that are shown."""
+        return LabelSet(self._labels)
 
     def label_value(self, row: int) -> int:
         """Return the label value of a row."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_mednext.errors import Cancelled
+from napari_mednext.labels import LabelSet
 from napari_mednext.ui.bridge import (
     METADATA_KEY,
     LayerOrigin,
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from napari.layers import Labels
 
-    from napari_mednext.labels import LabelSet
     from napari_mednext.volume import Segmentation, Volume
 
 __all__ = ["LiveLabels", "load_what_labels_need", "new_layer"]
@@ -71,6 +71,7 @@ class LiveLabels:
     volume : Volume
         What is segmented, on the layer's grid.
     labels : LabelSet
+        Every label that may come.
     name : str
         What the layer is called when it is finished.
     """
@@ -160,7 +161,7 @@ class LiveLabels:
             segmentation.grid,
             self._name,
             segmentation.source,
-            labels=self._labels,
+            labels=LabelSet.from_names(segmentation.names, segmentation.colors),
         )
         self._free()
 

@@ -7,11 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QFileDialog, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QLabel,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_mednext.errors import MednextError
 from napari_mednext.ui.controls import IconButton, Notice, labelled
 from napari_mednext.ui.jobs import explain
+from napari_mednext.ui.remembering import recall, remember
 from napari_mednext.ui.wording import RESEARCH_ONLY
 
 if TYPE_CHECKING:
@@ -32,10 +40,14 @@ DEVICE_TITLES = {
 }
 #: So many label names are listed on the card.
 NAMED_LABELS = 4
+SIDES_HINT = (
+    "Give the left and right parts of paired labels names, colours and values of "
+    "their own (100 and 200 more); the middle is found by symmetry"
+)
 
 
 class ModelPicker(QWidget):
-    """A list of the installed models with a short card, and a list of devices."""
+    """The installed models with a short card, sides where there are, and devices."""
 
     modelChanged = Signal()  # noqa: N815 - Qt's way of writing signals
 
@@ -61,15 +73,20 @@ class ModelPicker(QWidget):
         self.card = QLabel(self)
         self.card.setWordWrap(True)
         self.problem_notice = Notice(self)
+        self.sides = QCheckBox("&Left and right", self)
+        self.sides.setToolTip(SIDES_HINT)
+        self.sides.setChecked(recall("sides"))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
         layout.addLayout(labelled("&Model", self.models, self.open_folder))
         layout.addWidget(self.card)
         layout.addWidget(self.problem_notice)
+        layout.addWidget(self.sides)
         layout.addLayout(labelled("D&evice", self.devices))
         self.models.currentIndexChanged.connect(self._on_chosen)
         self.open_folder.clicked.connect(self._on_open_folder)
+        self.sides.clicked.connect(lambda is_on: remember("sides", value=is_on))
         self.set_devices(("cpu",))
         self.refresh()
 
@@ -83,6 +100,11 @@ class ModelPicker(QWidget):
 
         model = self.model()
         return model.labels if model is not None else LabelSet()
+
+    def tells_sides(self) -> bool:
+        """Whether left and right are to be told apart, and the model can."""
+        model = self.model()
+        return model is not None and model.sides is not None and self.sides.isChecked()
 
     def device(self) -> str:
         """Return the chosen device."""
@@ -130,6 +152,7 @@ class ModelPicker(QWidget):
                 modality=opened.modality,
                 labels=opened.labels,
                 description=opened.card.description,
+                sides=opened.sides,
             )
         )
         self.models.setCurrentIndex(self.models.findData(str(folder)))
@@ -146,6 +169,7 @@ class ModelPicker(QWidget):
         model = self.model()
         problem = self.problem()
         self.problem_notice.say("")
+        self.sides.setVisible(model is not None and model.sides is not None)
         if model is None:
             self.card.clear()
             self.problem_notice.say(f"{problem}.".capitalize(), "warning")

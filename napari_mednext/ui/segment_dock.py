@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent, QShowEvent
 
     from napari_mednext.app import Session
+    from napari_mednext.labels import LabelSet
     from napari_mednext.ui.live_labels import LiveLabels
 
 __all__ = ["Phase", "SegmentDock"]
@@ -187,10 +188,11 @@ class SegmentDock(QWidget):
         task = Task(
             volume=volume,
             model=model.path,
-            labels=model.labels,
+            labels=model.sides.all if model.sides is not None else model.labels,
             settings=settings,
             focus=looked_at(self._viewer, layer),
             name=f"{volume.name} labels",
+            sides=self.model.tells_sides(),
         )
         self._begin(task, f"{layer.unique_id} {model.path}")
 
@@ -215,6 +217,7 @@ class SegmentDock(QWidget):
             self.scan.drop,
             self.model.models,
             self.model.open_folder,
+            self.model.sides,
             self.model.devices,
         ):
             allow(control, busy)
@@ -279,6 +282,7 @@ class SegmentDock(QWidget):
         reused = last.layer if last is not None and is_same else None
         run = Segmenting(self._viewer, self._session, task, reused, self)
         run.progressed.connect(self.run.show_progress)
+        run.named.connect(self._on_named)
         run.counted.connect(self.result.set_volumes)
         run.succeeded.connect(self._on_succeeded)
         run.failed.connect(self._complain)
@@ -286,7 +290,7 @@ class SegmentDock(QWidget):
         run.ended.connect(self._on_ended)
         self._run, self._last_scan = run, scan
         self._started_s = time.monotonic()
-        self.result.set_labels(task.labels)
+        self.result.set_labels(self.model.labels())
         self.result.show()
         self.run.set_busy(is_busy=True, text="Getting the model ready…")
         self.set_phase(Phase.SEGMENTING)
@@ -319,6 +323,10 @@ class SegmentDock(QWidget):
             QTimer.singleShot(0, lambda: self.advanced.expand(animate=False))
 
     def _on_succeeded(self, notes: list[str]) -> None:
+    def _on_named(self, labels: LabelSet) -> None:
+        if labels != self.result.table.labels.labels():
+            self.result.set_labels(labels)
+
         took = duration(time.monotonic() - self._started_s)
         lines = [f"Done in {took}. Correct it with napari's tools, then save the mask."]
         lines += [sentence(note) for note in notes]

@@ -34,7 +34,11 @@ TICKS_PER_DRAWING = 2
 
 @dataclass(frozen=True)
 class Task:
-    """What is segmented, with what, and where the user looks."""
+    """What is segmented, with what, and where the user looks.
+
+    ``labels`` are those that may come out, ``sides`` whether left and right are told
+    apart.
+    """
 
     volume: Volume
     model: Path
@@ -42,17 +46,19 @@ class Task:
     settings: InferenceSettings
     focus: tuple[int, int, int]
     name: str
+    sides: bool = False
 
 
 class Segmenting(QObject):
     """Runs one task; ends with one of succeeded, failed, cancelled, then ``ended``.
 
-    ``succeeded`` brings what the engine had to tell, as fall-backs; ``counted`` the
-    volumes in mL.
+    ``succeeded`` brings what the engine had to tell, as fall-backs; ``named`` the
+    labels of the result; ``counted`` the volumes in mL.
     """
 
     progressed = Signal(object)
     counted = Signal(dict)
+    named = Signal(object)
     succeeded = Signal(list)
     failed = Signal(str)
     cancelled = Signal()
@@ -111,6 +117,7 @@ class Segmenting(QObject):
             focus=task.focus,
             on_progress=job.report,
             on_preview=job.show,
+            sides=task.sides,
             cancel=job,
         )
         return result, result.volumes_ml()
@@ -168,6 +175,7 @@ class Segmenting(QObject):
             return
         self.counted.emit(volumes_ml)
         known = self._task.volume.source.notes
+        self.named.emit(LabelSet.from_names(result.names, result.colors))
         self.succeeded.emit([n for n in result.source.notes if n not in known])
 
     def _on_failed(self, error: BaseException) -> None:

@@ -4,6 +4,7 @@ import json
 import pytest
 
 from napari_mednext.errors import ModelError
+from napari_mednext.labels import LabelSet, SidedLabels
 from napari_mednext.models import Card
 from napari_mednext.models import card as card_module
 from napari_mednext.models.card import read_card
@@ -53,6 +54,11 @@ def test_lists_become_tuples_in_order():
         ({"schema": 1, "colors": {"x": [1, 2, 3]}}, r"label values as keys, got 'x'"),
         ({"schema": 1, "colors": {"1": [1, 2]}}, r"have 3 entries"),
         ({"schema": 1, "colors": {"1": [1, 2, 256]}}, r"at most 255, got 256"),
+        ({"schema": 1, "sides": [1]}, r'"sides" .* be an object'),
+        ({"schema": 1, "sides": {"pairs": [1]}}, r'stand under "paired", "inner"'),
+        ({"schema": 1, "sides": {"midline": [1]}}, r'hold the key "paired"'),
+        ({"schema": 1, "sides": {"paired": 1}}, r"be a list, got 1"),
+        ({"schema": 1, "sides": {"paired": [0]}}, r"at least 1 .* got 0"),
         ({"schema": 1, "sha256": {"a": "xyz"}}, r"64 hexadecimal digits, got 'xyz'"),
         ({"schema": 1, "sha256": {"a": 3}}, r"a text, got 3"),
     ],
@@ -67,6 +73,16 @@ def test_a_card_that_exists_is_valid():
         Card(seed=-1)
     with pytest.raises(ModelError, match=r'"colors" in the model card must be an ob'):
         Card(colors=[(1, 2, 3)])
+
+
+def test_sides_are_those_of_the_labels():
+    labels = LabelSet.from_names({1: "cortex", 2: "white", 3: "stem"})
+    made = Card(sides={"paired": [1, 2], "inner": [2], "midline": [3]})
+    assert made.sided(labels) == SidedLabels(labels, (1, 2), (3,), (2,))
+    assert read(json.loads(json.dumps(made.to_dict()))) == made
+    assert Card().sided(labels) is None
+    with pytest.raises(ModelError, match=r'"sides" in the model card .* got \[4\]'):
+        Card(sides={"paired": [4]}).sided(labels)
 
 
 def test_older_cards_are_migrated_step_by_step(monkeypatch):

@@ -278,3 +278,18 @@ def test_safetensors_without_a_card_mirror_nothing(folder):
 def test_the_files_are_what_people_can_read(folder):
     plans = json.loads((folder.path / "plans.json").read_text())
     assert plans["dataset_name"] == "Dataset007_Head"
+
+
+def test_sides_come_from_the_card(folder, change):
+    assert folder.sides is None
+    with pytest.raises(ModelError, match=r"card of 'heads_v1' lists none: leave sides"):
+        folder.require_sides()
+    path = change("card.json", lambda card: card.update(sides={"paired": [1]}))
+    sides = ModelFolder.open(path).require_sides()
+    assert sides.split.names == {2: "white", 101: "left grey", 201: "right grey"}
+
+
+def test_sides_of_labels_that_are_not_there_are_refused(change):
+    path = change("card.json", lambda card: card.update(sides={"paired": [7]}))
+    with pytest.raises(ModelError, match=r'"sides" in the model card .* got \[7\]'):
+        ModelFolder.open(path)

@@ -12,17 +12,32 @@ import numpy as np
 from napari_mednext.app import Session
 from napari_mednext.app.service import SegmentService
 from napari_mednext.errors import ChannelError
-from napari_mednext.labels import LabelSet
+from napari_mednext.labels import LabelSet, SidedLabels
 from napari_mednext.models import ModelInfo
 from napari_mednext.progress import Stopwatch, check_cancelled
 from napari_mednext.volume import Segmentation
 
 LABELS = LabelSet.from_names({1: "dark", 2: "middle", 3: "bright"})
+SIDED = SidedLabels(LABELS, paired=(1, 2), midline=(3,))
 TILE = 48
 
 
 def model(name, labels=LABELS):
-    return ModelInfo(name, f"Fake {name}", Path("/models") / name, "any", labels)
+    sides = SIDED if name == "sided" else None
+    path = Path("/models") / name
+    return ModelInfo(name, f"Fake {name}", path, "any", labels, sides=sides)
+
+
+def with_sides(segmentation):
+    """The lower half of the columns is left."""
+    array = segmentation.array.copy()
+    half = array.shape[2] // 2
+    for value in SIDED.paired:
+        for part, to in ((slice(half), SIDED.left), (slice(half, None), SIDED.right)):
+            view = array[:, :, part]
+            view[view == value] = to(value)
+    split = SIDED.split
+    return replace(segmentation, array=array, names=split.names, colors=split.colors)
 
 
 class FakeEngine:
@@ -60,7 +75,7 @@ class FakeEngine:
                 time.sleep(0.01)
         notes = (*volume.source.notes, "the GPU ran out of memory: went on slowly")
         source = replace(volume.source, notes=notes) if what == "notes" else None
-        return Segmentation(
+        found = Segmentation(
             labels, volume.grid, LABELS.names, LABELS.colors, source or volume.source
         )
 
@@ -73,6 +88,7 @@ class FakeEngine:
         if focus is None:
             return tiles
 
+        return with_sides(found) if request["sides"] else found
         def distance(tile):
             middles = ((s.start + s.stop) / 2 for s in tile)
             return sum((m - f) ** 2 for m, f in zip(middles, focus, strict=True))
