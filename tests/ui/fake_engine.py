@@ -78,6 +78,7 @@ class FakeEngine:
         found = Segmentation(
             labels, volume.grid, LABELS.names, LABELS.colors, source or volume.source
         )
+        return with_sides(found) if request["sides"] else found
 
     def tiles(self, shape, focus):
         starts = itertools.product(*(range(0, n, TILE) for n in shape))
@@ -88,7 +89,6 @@ class FakeEngine:
         if focus is None:
             return tiles
 
-        return with_sides(found) if request["sides"] else found
         def distance(tile):
             middles = ((s.start + s.stop) / 2 for s in tile)
             return sum((m - f) ** 2 for m, f in zip(middles, focus, strict=True))
