@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Strip", "agreement_chart", "number_text", "strip_chart", "ticks"]
 
-_WIDTH, _NAMES_PX, _RIGHT_PX = 520, 150, 22
+_WIDTH, _NAMES_PX, _RIGHT_PX = 520, 168, 22
 _TOP_PX, _AXIS_PX = 8, 42
 _ROW_PX, _DENSE_ROW_PX, _DENSE_ROWS = 32, 20, 12
 #: Names are cut to so many letters; the whole name is in the tooltip.
-_NAME_LETTERS = 22
+_NAME_LETTERS = 20
 #: Up to so many dots of a chart have a tooltip each.
 _TOOLTIPS = 400
 _AGREEMENT_PX = (300, 230)

@@ -9,7 +9,6 @@ from napari_mednext.evaluation.markup import Markup, join, tag
 from napari_mednext.evaluation.report_numbers import (
     LOWER_IS_BETTER,
     SHOWN_LABELS,
-    SIGNED,
     capital,
     decimals,
     folded,
@@ -42,7 +41,7 @@ def comparison_part(evaluation: Evaluation) -> Markup | None:
         chart = strip_chart(
             strips,
             title=f"Paired differences in {metric_title(metric)}",
-            axis=f"difference in {metric_title(metric)}{_favour(metric, other.title)}",
+            axis=f"difference in {metric_title(metric)}",
             zero=True,
         )
         title = capital(metric_title(metric))
@@ -51,7 +50,12 @@ def comparison_part(evaluation: Evaluation) -> Markup | None:
                 f"{title}: {other.title} against {evaluation.title}",
                 tag("h3", title) if number == 0 else None,
                 _comparison_table(evaluation, other, of_metric),
-                tag("figure", chart, class_="single"),
+                tag(
+                    "figure",
+                    chart,
+                    tag("figcaption", _favour(metric, other.title)),
+                    class_="single",
+                ),
                 fold=number > 0 or len(of_metric) > SHOWN_LABELS,
             )
         )
@@ -148,8 +152,5 @@ def _difference_strips(
 
 def _favour(metric: str, title: str) -> str:
     """Return which sign is good for the other model."""
-    if metric in SIGNED:
-        return ""
-    sign = "negative" if metric in LOWER_IS_BETTER else "positive"
-    short = title if len(title) <= 24 else title[:23] + "…"
-    return f" ({sign}: {short} is better)"
+    sign = "Negative" if metric in LOWER_IS_BETTER else "Positive"
+    return f"A dot is a case. {sign}: {title} is better."

@@ -190,7 +190,7 @@ def _count_cell(summary: Summary | None) -> Markup:
         )
         if number
     ]
-    small = tag("small", ", ".join(notes)) if notes else None
+    small = join(tag("small", note) for note in notes)
     return tag("td", tag("data", summary.counted, value=summary.counted), small)
 
 
@@ -239,11 +239,12 @@ def _strip(
     return Strip(name, points, summary.mean, summary.low, summary.high)
 
 
-def _limits(strips: Iterable[Strip], metric: str) -> tuple[float, float] | None:
+def _limits(strips: Sequence[Strip], metric: str) -> tuple[float, float] | None:
     """Return the ends of the axis of a metric."""
     values = [v for strip in strips for _, v, marked in strip.points if not marked]
     if metric in LOWER_IS_BETTER:  # a missing label, far away, would squeeze the rest
-        return 0.0, max([*values, 1.0]) * 1.06
+        means = [v for s in strips for v in (s.mean, s.high) if v is not None]
+        return 0.0, max([*values, *means, 1.0]) * 1.06
     ends = [v for strip in strips for _, v, _ in strip.points]
     lowest = min([*ends, *(s.low for s in strips if s.low is not None), 1.0])
     return max(0.0, int(lowest * 10 - 0.2) / 10), 1.0

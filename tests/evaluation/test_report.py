@@ -380,7 +380,7 @@ def test_missing_extra_and_absent_labels_are_told_apart():
     assert "1 time the prediction lacks a label that the reference has." in text
     assert "1 time the prediction has a label that the reference lacks." in text
     counts = rows(section(page, "results").all("table")[0])["a"][0]
-    assert counts.text == "31 left out, 1 missing, 1 extra"
+    assert counts.text == "31 left out1 missing1 extra"
     tables = {
         a.all("h3")[0].text: a.all("tbody")[0].children[0].children
         for a in section(page, "cases").all("article")
@@ -392,10 +392,16 @@ def test_missing_extra_and_absent_labels_are_told_apart():
     (chart, *_) = section(page, "results").all("svg")
     assert len(chart.all("path", class_="cross")) == 2
     assert len(chart.all("circle", class_="dot")) == 1
-    # The distance that stands for "missing" must not squeeze the others.
-    hd95 = section(page, "results").all("svg")[3]
+
+
+def test_a_missing_label_does_not_squeeze_the_distances_of_the_others():
+    cases = [case(f"c{i}", label()) for i in range(29)]
+    cases.append(case("lost", label(state="missing")))  # 90.5 mm, the others 3.25
+    shown = made(cases)
+    (far,) = [s for s in shown.summaries if s.metric == "hd95_mm"]
+    hd95 = section(parsed(shown, pictures=False), "results").all("svg")[3]
     ticks = [float(t.text) for t in hd95.all("text", class_="tick")]
-    assert max(ticks) < 10
+    assert far.high * 0.5 < max(ticks) <= far.high * 1.06 < 20
 
 
 def test_files_that_are_gone_leave_numbers_and_a_sentence(evaluation):
