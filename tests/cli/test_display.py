@@ -10,6 +10,7 @@ from napari_mednext.app.batch import BatchEvent, BatchItem, BatchState, FileResu
 from napari_mednext.cli import display
 from napari_mednext.formats import Source
 from napari_mednext.progress import Progress
+from napari_mednext.volume import Finding, Quality
 
 ITEMS = [
     BatchItem(i, Source(name, (Path(f"{name}.nii"),)), Path(f"out/{name}.nii.gz"))
@@ -28,7 +29,10 @@ def console(request, monkeypatch):
 
 
 def events():
-    saved = FileResult(ITEMS[0], BatchState.SAVED, notes=("went on",), elapsed_s=1.25)
+    quality = Quality((Finding("x", "warning", "odd"), Finding("y", "notice", "new")))
+    saved = FileResult(
+        ITEMS[0], BatchState.SAVED, "", ("went on",), elapsed_s=1.25, quality=quality
+    )
     failed = FileResult(ITEMS[1], BatchState.FAILED, "it is bad")
     yield BatchEvent(ITEMS[0], BatchState.QUEUED, 0, 2)
     yield BatchEvent(ITEMS[0], BatchState.READING, 0, 2)
@@ -46,6 +50,7 @@ def test_ends_of_a_batch_are_said_once(console):
     said = console.file.getvalue()
     assert said.count(f"[1/2] a: saved {ITEMS[0].output} in 1.2 s") == 1
     assert said.count("  note: went on") == 1
+    assert said.count("  warning: odd") == said.count("  notice: new") == 1
     assert said.count("[2/2] [b]: failed: it is bad") == 1
 
 
