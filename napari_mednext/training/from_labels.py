@@ -13,14 +13,13 @@ import contextlib
 import dataclasses
 import math
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from napari_mednext.errors import ModelError, ResourceError, StorageError
-from napari_mednext.inference.devices import is_out_of_memory, resolve_device
+from napari_mednext.errors import ModelError, StorageError
+from napari_mednext.inference.devices import resolve_device
 from napari_mednext.progress import (
     CancelFlag,
     ProgressCallback,
@@ -28,6 +27,7 @@ from napari_mednext.progress import (
     check_cancelled,
 )
 from napari_mednext.settings.from_labels import FromLabelsSettings
+from napari_mednext.training.device import fast_convolutions, told_when_memory_ends
 from napari_mednext.training.journal import Journal
 from napari_mednext.training.learner import Learner
 from napari_mednext.training.prefetch import Prefetcher
@@ -37,7 +37,7 @@ from napari_mednext.training.synthesis import Sample, Synthesizer
 from napari_mednext.training.validation import validate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from napari_mednext.training.history import Event, History
@@ -210,7 +210,7 @@ class TrainingRun:
         self.settings.save(self._files.settings)
         self._begin()
         try:
-            with _told_when_memory_ends(self.settings):
+            with told_when_memory_ends(self.settings):
                 self._train(last, on_progress, cancel)
         except Exception as error:
             with contextlib.suppress(StorageError):
@@ -251,7 +251,7 @@ class TrainingRun:
         watch = Stopwatch(max(last - first, 0), "training")
         interval = _Interval()
         with (
-            _fast_convolutions(self.device),
+            fast_convolutions(self.device),
             Prefetcher(self._batch, last=last, device=self.device) as batches,
         ):
             while learner.step < last and not (cancel is not None and cancel.is_set()):
@@ -330,8 +330,8 @@ class TrainingRun:
         last = _WARM_UP + _MEASURED
         times = []
         with (
-            _told_when_memory_ends(self.settings),
-            _fast_convolutions(self.device),
+            told_when_memory_ends(self.settings),
+            fast_convolutions(self.device),
             Prefetcher(self._batch, last=last, device=self.device) as batches,
         ):
             end = time.monotonic() + seconds
@@ -381,36 +381,6 @@ class _Interval:
     def seconds(self) -> float:
         """Return the mean time of a step."""
         return max(0.0, time.monotonic() - self._started) / self.count
-
-
-@contextmanager
-def _fast_convolutions(device: torch.device) -> Iterator[None]:
-    """Let cuDNN look for the fastest kernels meanwhile; all batches have one shape."""
-    if device.type != "cuda":
-        yield
-        return
-    before = torch.backends.cudnn.benchmark
-    torch.backends.cudnn.benchmark = True
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.benchmark = before
-
-
-@contextmanager
-def _told_when_memory_ends(settings: FromLabelsSettings) -> Iterator[None]:
-    """Turn an allocation that failed into a sentence."""
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        msg = (
-            f"the memory must hold an update, but {settings.batch_size} patches of "
-            f"{settings.patch} voxels with the preset {settings.preset!r} did not fit: "
-            "lower batch_size or the patch, or set checkpointing to 'expansion'"
-        )
-        raise ResourceError(msg) from error
 
 
 def _difference(begun: FromLabelsSettings, given: FromLabelsSettings) -> str:

@@ -11,9 +11,9 @@ from torch import Tensor
 from napari_mednext.errors import ModelError
 from napari_mednext.models import find_model
 from napari_mednext.network import MedNeXt, load_weights, preset
+from napari_mednext.training.device import autocast
 from napari_mednext.training.losses import deep_supervision_loss, moved
 from napari_mednext.training.schedule import learning_rate, mean_decay
-from napari_mednext.training.validation import autocast
 
 if TYPE_CHECKING:
     from napari_mednext.settings.from_labels import FromLabelsSettings

@@ -10,13 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_mednext.training.device import autocast
 from napari_mednext.training.losses import moved
 from napari_mednext.training.synthesis import IGNORE, Synthesizer
 
 if TYPE_CHECKING:
     from napari_mednext.network import MedNeXt
 
-__all__ = ["Example", "Validation", "autocast", "validate"]
+__all__ = ["Example", "Validation", "validate"]
 
 #: Synthetic scans of held-out maps, always the same.
 SCANS = 6
@@ -91,14 +92,6 @@ def validate(network: MedNeXt, scans: Synthesizer, num_classes: int) -> Validati
         if total[k] > 0
     }
     return Validation(dice, tuple(examples))
-
-
-def autocast(device: torch.device) -> torch.autocast:
-    """Return the context in which the network runs: half precision on CUDA only."""
-    if device.type == "cuda":
-        return torch.autocast("cuda", torch.bfloat16)
-    # Also where a caller has switched it on: the gradients for CPUs know one precision.
-    return torch.autocast("cpu", enabled=False)
 
 
 def _example(scan: Tensor, target: Tensor, labels: Tensor) -> Example:

@@ -11,12 +11,11 @@ import dataclasses
 import pytest
 import torch
 
-from napari_mednext.training import from_labels
+from napari_mednext.training.device import autocast, fast_convolutions
 from napari_mednext.training.from_labels import TrainingRun
 from napari_mednext.training.learner import Learner
 from napari_mednext.training.prefetch import Prefetcher
 from napari_mednext.training.synthesis import Sample, Synthesizer
-from napari_mednext.training.validation import autocast
 
 META = torch.device("meta")
 
@@ -83,10 +82,10 @@ def test_recomputing_changes_no_weight(tmp_path, maps, table, settings):
 
 def test_switches_of_cudnn_are_put_back():
     before = torch.backends.cudnn.benchmark
-    with from_labels._fast_convolutions(torch.device("cuda")):
+    with fast_convolutions(torch.device("cuda")):
         assert torch.backends.cudnn.benchmark
     assert torch.backends.cudnn.benchmark == before
-    with from_labels._fast_convolutions(torch.device("cpu")):
+    with fast_convolutions(torch.device("cpu")):
         assert torch.backends.cudnn.benchmark == before
 
 
