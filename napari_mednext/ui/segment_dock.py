@@ -322,11 +322,11 @@ class SegmentDock(QWidget):
             self.advanced.addWidget(self.form)
             QTimer.singleShot(0, lambda: self.advanced.expand(animate=False))
 
-    def _on_succeeded(self, notes: list[str]) -> None:
     def _on_named(self, labels: LabelSet) -> None:
         if labels != self.result.table.labels.labels():
             self.result.set_labels(labels)
 
+    def _on_succeeded(self, notes: list[str]) -> None:
         took = duration(time.monotonic() - self._started_s)
         lines = [f"Done in {took}. Correct it with napari's tools, then save the mask."]
         lines += [sentence(note) for note in notes]

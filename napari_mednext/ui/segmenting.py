@@ -52,13 +52,13 @@ class Task:
 class Segmenting(QObject):
     """Runs one task; ends with one of succeeded, failed, cancelled, then ``ended``.
 
-    ``succeeded`` brings what the engine had to tell, as fall-backs; ``named`` the
-    labels of the result; ``counted`` the volumes in mL.
+    ``succeeded`` brings what the engine had to tell, as fall-backs; ``named`` brings
+    the labels of the result; ``counted`` the volumes in mL.
     """
 
     progressed = Signal(object)
-    counted = Signal(dict)
     named = Signal(object)
+    counted = Signal(dict)
     succeeded = Signal(list)
     failed = Signal(str)
     cancelled = Signal()
@@ -115,9 +115,9 @@ class Segmenting(QObject):
             model=task.model,
             settings=task.settings,
             focus=task.focus,
+            sides=task.sides,
             on_progress=job.report,
             on_preview=job.show,
-            sides=task.sides,
             cancel=job,
         )
         return result, result.volumes_ml()
@@ -173,9 +173,9 @@ class Segmenting(QObject):
         except Cancelled:
             self.cancelled.emit()
             return
+        self.named.emit(LabelSet.from_names(result.names, result.colors))
         self.counted.emit(volumes_ml)
         known = self._task.volume.source.notes
-        self.named.emit(LabelSet.from_names(result.names, result.colors))
         self.succeeded.emit([n for n in result.source.notes if n not in known])
 
     def _on_failed(self, error: BaseException) -> None:
