@@ -320,6 +320,9 @@ class BatchDock(QWidget):
             more = [f"{failed - TOLD_FAILURES} more failed, see the table."]
             told = lines[:TOLD_FAILURES] + more * (failed > TOLD_FAILURES)
             self.run.notice.say("\n".join([text, *told]), "warning")
+        elif doubted := sum(bool(r.quality.warnings) for r in report.saved):
+            text += f" {doubted} should be looked at: see the warnings in the table."
+            self.run.notice.say(text, "warning")
         else:
             self.run.notice.say(text, "done")
 

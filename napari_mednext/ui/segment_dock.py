@@ -284,6 +284,7 @@ class SegmentDock(QWidget):
         run.progressed.connect(self.run.show_progress)
         run.named.connect(self._on_named)
         run.counted.connect(self.result.set_volumes)
+        run.judged.connect(self.result.quality.tell)
         run.succeeded.connect(self._on_succeeded)
         run.failed.connect(self._complain)
         run.cancelled.connect(self._on_cancelled)

@@ -53,12 +53,14 @@ class Segmenting(QObject):
     """Runs one task; ends with one of succeeded, failed, cancelled, then ``ended``.
 
     ``succeeded`` brings what the engine had to tell, as fall-backs; ``named`` brings
-    the labels of the result; ``counted`` the volumes in mL.
+    the labels of the result; ``counted`` the volumes in mL; ``judged`` what speaks
+    against trusting them.
     """
 
     progressed = Signal(object)
     named = Signal(object)
     counted = Signal(dict)
+    judged = Signal(object)
     succeeded = Signal(list)
     failed = Signal(str)
     cancelled = Signal()
@@ -175,6 +177,7 @@ class Segmenting(QObject):
             return
         self.named.emit(LabelSet.from_names(result.names, result.colors))
         self.counted.emit(volumes_ml)
+        self.judged.emit(result.quality)
         known = self._task.volume.source.notes
         self.succeeded.emit([n for n in result.source.notes if n not in known])
 

@@ -15,11 +15,16 @@ from napari_mednext.errors import ChannelError
 from napari_mednext.labels import LabelSet, SidedLabels
 from napari_mednext.models import ModelInfo
 from napari_mednext.progress import Stopwatch, check_cancelled
-from napari_mednext.volume import Segmentation
+from napari_mednext.volume import Finding, Quality, Segmentation
 
 LABELS = LabelSet.from_names({1: "dark", 2: "middle", 3: "bright"})
 SIDED = SidedLabels(LABELS, paired=(1, 2), midline=(3,))
 TILE = 48
+#: What the model "doubtful" finds.
+DOUBTS = (
+    Finding("odd", "warning", "it is odd: look at it"),
+    Finding("small", "notice", "it is small: look"),
+)
 
 
 def model(name, labels=LABELS):
@@ -76,7 +81,12 @@ class FakeEngine:
         notes = (*volume.source.notes, "the GPU ran out of memory: went on slowly")
         source = replace(volume.source, notes=notes) if what == "notes" else None
         found = Segmentation(
-            labels, volume.grid, LABELS.names, LABELS.colors, source or volume.source
+            labels,
+            volume.grid,
+            LABELS.names,
+            LABELS.colors,
+            source or volume.source,
+            Quality(DOUBTS if what == "doubtful" else ()),
         )
         return with_sides(found) if request["sides"] else found
 
