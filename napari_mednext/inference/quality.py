@@ -115,7 +115,7 @@ def judge(
         plan_spacing=tuple(float(each) for each in plan.spacing),
         tile_mm=_lengths(plan.patch_size, plan.spacing),
         volumes_ml={v: float(n) * voxel_ml for v, n in enumerate(counts) if v and n},
-        confidence=confidence and confidence.mean(known.whole or None),
+        confidence=None if confidence is None else confidence.mean(known.whole or None),
         contact=border_contact(labels, whole, geometry.spacing, whole_ml * 1000)
         if looks
         else None,

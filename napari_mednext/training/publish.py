@@ -14,6 +14,7 @@ from napari_mednext.inference.devices import resolve_device
 from napari_mednext.models import Card, make_dataset, make_plans, write_model_folder
 from napari_mednext.network import preset
 from napari_mednext.settings.from_labels import FromLabelsSettings
+from napari_mednext.training.expectations import with_expectations
 from napari_mednext.training.from_labels import TrainingRun
 from napari_mednext.training.label_maps import LabelMaps
 from napari_mednext.training.mapping_table import MappingTable
@@ -150,7 +151,10 @@ def train_from_labels(
         )
     run = new_run(settings, work)
     run.run(on_progress=on_progress, cancel=cancel)
-    return write_model(run, mapping, out, metrics=_last_dice(run), overwrite=overwrite)
+    model = write_model(run, mapping, out, metrics=_last_dice(run), overwrite=overwrite)
+    return with_expectations(
+        model, label_maps, mapping, device=settings.device, cancel=cancel
+    )
 
 
 def work_folder_of(out: Path) -> Path:
