@@ -25,7 +25,7 @@ __all__ = ["cases_part", "mean_dice", "pictured", "regions_of", "worst_first"]
 #: How many cases have pictures: the worst, then one in the middle and the best.
 _WORST_PICTURED = 10
 #: Pictures of a report have so many bytes together; as text they need a third more.
-_PICTURE_BYTES = 6_500_000
+_PICTURE_BYTES = 5_500_000
 #: Rows of tables of cases that are shown, and that are kept when folded.
 _SHOWN_CASES, _KEPT_ROWS = 25, 4000
 _STATES = {

@@ -439,7 +439,9 @@ def test_pictures_stay_below_their_limit(evaluation, monkeypatch):
 
 
 def test_the_limit_leaves_room_for_text_below_10_mb():
-    assert report_cases._PICTURE_BYTES * 4 / 3 < 9e6
+    assert (
+        report_cases._PICTURE_BYTES * 4 / 3 < 7.5e6
+    )  # 20 cases of 118 labels need 2.2 MB of text
 
 
 @pytest.mark.parametrize(("count", "chosen"), [(1, [0]), (12, list(range(12)))])
