@@ -34,7 +34,7 @@ LEAST_OF_TILE = 0.25
 #: Least share of voxels that are no numbers for it to be told here.
 LEAST_NOT_FINITE = 1e-3
 #: The quantile of the confidence below which a result is doubted.
-DOUBTED = "0.01"
+DOUBTED = "0.05"
 #: A sentence names so many labels.
 _NAMED = 3
 
@@ -50,9 +50,13 @@ def findings_in(case: Evidence) -> tuple[Finding, ...]:
     Returns
     -------
     tuple of Finding
-        Within a severity the most telling first; empty where all is as expected.
+        Within a severity the most telling first; empty where all is as expected. What
+        is odd about the result of a scan of another kind follows from that, and is not
+        told.
     """
-    findings = [finding for check in _CHECKS for finding in check(case)]
+    findings = [finding for check in _OF_SCAN for finding in check(case)]
+    if not any(each.code in _EXPLAINS_ALL for each in findings):
+        findings += [finding for check in _OF_RESULT for finding in check(case)]
     return tuple(sorted(findings, key=lambda each: each.severity != "warning"))
 
 
@@ -186,8 +190,8 @@ def _volumes(case: Evidence) -> Iterator[Finding]:
             "voxel size",
         )
     odd = [
-        f"{case.names.get(value, f'label {value}')} {low:.3g} to {high:.3g} mL, got "
-        f"{case.volumes_ml.get(value, 0.0):.3g}"
+        f"{case.names.get(value, f'label {value}')} {_ml(low)} to {_ml(high)} mL, got "
+        f"{_ml(case.volumes_ml.get(value, 0.0))}"
         for value, (low, high) in case.known.volumes_ml.items()
         if not low <= case.volumes_ml.get(value, 0.0) <= high
     ]
@@ -213,17 +217,9 @@ def _confidence(case: Evidence) -> Iterator[Finding]:
         )
 
 
-_CHECKS = (
-    _modality,
-    _grey,
-    _empty,
-    _field_of_view,
-    _border,
-    _pieces,
-    _volumes,
-    _confidence,
-    _spacing,
-)
+_OF_SCAN = (_modality, _grey, _field_of_view, _spacing)
+_OF_RESULT = (_empty, _border, _pieces, _volumes, _confidence)
+_EXPLAINS_ALL = ("modality", "constant")
 
 
 def _warning(code: str, sentence: str) -> Finding:
@@ -232,6 +228,11 @@ def _warning(code: str, sentence: str) -> Finding:
 
 def _range(grey: GreyValues) -> str:
     return f"{grey.low:.4g} to {grey.high:.4g}"
+
+
+def _ml(volume_ml: float) -> str:
+    """Return a volume with three digits, and never as a power."""
+    return f"{volume_ml:.0f}" if volume_ml >= 100 else f"{volume_ml:.3g}"
 
 
 def _mm(lengths: Sequence[float]) -> str:

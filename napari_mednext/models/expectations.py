@@ -51,7 +51,7 @@ class Expectations:
     volumes_ml: Mapping[int, Limits] = field(default_factory=dict)
     """Label value -> least and largest volume in mL in a complete scan."""
     confidence: Mapping[str, float] = field(default_factory=dict)
-    """Quantile (``"0.01"``, ...) -> mean largest probability over the voxels of
+    """Quantile (``"0.05"``, ...) -> mean largest probability over the voxels of
     ``whole``, or of all labels where that is empty, on scans like the training's."""
 
     def __post_init__(self) -> None:

@@ -44,7 +44,7 @@ MOST_CONTACT = 0.06
 LEAST_LARGEST = 0.97
 #: Part of the smallest extent of a whole that a scan should have.
 LEAST_EXTENT = 0.8
-QUANTILES = (0.01, 0.05, 0.25, 0.5)
+QUANTILES = (0.05, 0.25, 0.5)
 #: Seeds that no step of a training and no validation uses.
 _FIRST_SEED = 2_000_003
 _RAS = ((-1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, 1.0))

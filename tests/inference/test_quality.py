@@ -1,7 +1,5 @@
 """Findings on made-up scans and label maps whose answers are known."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -29,7 +27,7 @@ KNOWN = {
     "whole": (1, 2),
     "whole_ml": (50.0, 120.0),
     "volumes_ml": {2: (5.0, 20.0)},
-    "confidence": {"0.01": 0.6, "0.5": 0.8},
+    "confidence": {"0.05": 0.6, "0.5": 0.8},
 }
 
 
@@ -130,6 +128,9 @@ def test_a_ct_given_to_an_mr_model_is_told_by_its_values(dtype):
     quality = look(like_ct().astype(dtype), ball())
     assert codes(quality) == ["modality"]
     assert quality.warnings == quality.findings
+    scattered = np.indices(SHAPE).sum(axis=0) % 3 % 2
+    alike = look(like_ct(), scattered.astype(np.uint8), confidence=Sure(0.1))
+    assert codes(alike) == ["modality"], "the rest follows from it"
     assert "knows MR" in quality.findings[0].sentence
     assert "-1000" in quality.findings[0].sentence
 
@@ -196,7 +197,7 @@ def test_knowledge_also_comes_from_card_and_plans():
 def test_one_value_everywhere_is_told():
     array = np.full(SHAPE, 7, np.int16)
     empty = np.zeros(SHAPE, np.uint8)
-    assert codes(look(array, empty, folder({}))) == ["constant", "empty"]
+    assert codes(look(array, empty, folder({}))) == ["constant"]
     array[-1, -1, -1] = 8  # no voxel of the sample
     assert codes(look(array, empty, folder({}))) == ["empty"]
 
@@ -353,12 +354,15 @@ def test_nothing_given_is_changed():
 def test_sentences_are_one_sentence_in_lower_case():
     cut = (slice(None), slice(None), slice(20, None))
     quality = look(
-        like_ct()[cut], ball()[cut], confidence=Sure(0.1), spacing=(5.0, 1.5, 1.25)
+        like_mr()[cut], ball()[cut], confidence=Sure(0.1), spacing=(5.0, 1.5, 1.25)
     )
-    assert len(quality.findings) >= 6
-    for each in quality.findings:
+    model = folder(KNOWN | {"volumes_ml": {1: (1e4, 2e4)}})
+    more = look(like_ct(), ball(), modality="CT"), look(like_mr(), ball(), model)
+    findings = [each for q in (quality, *more) for each in q.findings]
+    assert len({each.code for each in findings}) >= 6
+    for each in findings:
         assert each.sentence[0].islower(), each
         assert not each.sentence.endswith("."), each
         assert "\n" not in each.sentence
         assert ": " in each.sentence, "it says what to do"
-    assert dataclasses.asdict(quality.findings[0])["code"] == "modality"
+    assert "10000 to 20000 mL" in sentence_of(more[1], "volumes")
