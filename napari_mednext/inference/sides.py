@@ -32,8 +32,7 @@ Labelled = TypeVar("Labelled", bound=Segmentation)
 
 #: Less than this of the paired labels is no brain: a newborn's has 250 mL.
 LEAST_ML = 30.0
-#: Label maps of 20 people have at least 0.97, cut to 60 % of their width 0.96; the maps
-#: of a single half at most 0.88.
+#: Label maps of 20 people score at least 0.96, single halves of them at most 0.89.
 LEAST_SYMMETRY = 0.92
 #: The smaller side has at least this part of the paired labels.
 LEAST_SIDE = 0.15
