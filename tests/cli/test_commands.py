@@ -371,3 +371,22 @@ def test_commands_run_outside_the_main_thread(capfd):
     thread.join()
     assert codes == [0]
     assert capfd.readouterr().out
+
+
+@pytest.mark.usefixtures("library")
+def test_findings_are_told_in_json_and_on_stderr(scans, tmp_path, capfd):
+    flat = np.zeros((1, *GRID.shape), np.int16)
+    save_volume(Volume(flat, GRID), scans / "a.nii.gz", overwrite=True)
+    out = tmp_path / "m.nii.gz"
+    code = run(
+        ["segment", str(scans / "a.nii.gz"), "-o", str(out), "--model", "tiny",
+         "--step", "1", "--json"]
+    )  # fmt: skip
+    written, told = capfd.readouterr()
+    (result,) = json.loads(written)["results"]
+    assert (code, result["state"]) == (0, "saved"), "a finding stops nothing"
+    first = result["warnings"][0]
+    assert (first["code"], first["severity"]) == ("constant", "warning")
+    assert "channel 0 holds one value only" in first["sentence"]
+    assert told.count(f"  warning: {first['sentence']}\n") == 1
+    assert result["quality"]["not_finite"] == 0.0

@@ -42,6 +42,7 @@ def test_a_series_is_listed_with_files_from_low_to_high(tmp_path):
     (series,) = formats.list_series(tmp_path)
     assert series.uid == "1.2.3"
     assert (series.description, series.modality) == ("thorax", "CT")
+    assert formats.open_volume(tmp_path).source.modality == "CT"
     assert series.files == tuple(paths)
     assert series.shape == (5, 6, 7)
     assert series.notes == ()

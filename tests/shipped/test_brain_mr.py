@@ -85,3 +85,8 @@ def test_card_says_what_a_user_must_know():
     assert {"colin27"} <= set(card.metrics)
     assert card.limits
     assert folder.weight_file("0").stat().st_size < 15e6
+
+
+def test_the_sample_is_what_the_model_knows(segmented):
+    assert segmented.quality.findings == ()
+    assert segmented.quality.figures["confidence"] > 0
