@@ -5,8 +5,8 @@ that it does not know, and SAMSEG on the same scans::
 
     python -m benchmarks.brain_mr --data FOLDER -o docs/brain_mr [--samseg run_samseg]
 
-``FOLDER`` holds the scans under the names in ``scans.py``. SAMSEG takes a quarter of an
-hour a scan; its results are kept in ``--work`` and used again.
+``FOLDER`` holds the scans under the names in ``scans.py``. Masks are kept in ``--work``
+and used again, since SAMSEG takes ten minutes a scan: empty it after a change.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def _ours(model: Model, data: Path, work: Path, figures: Figures) -> list[CaseRe
     for scan in compared_scans(data):
         for mirror in (True, False):
             kind = "mirrored" if mirror else "plain"
-            result, seconds = segment(model, scan, work / kind / "mask", mirror=mirror)
-            case = judge(scan, result.array, work / kind, group=COMPARED)
-            figures.add(kind, replace(case, seconds=seconds))
+            found = segment(model, scan, work / kind / "mask", mirror=mirror)
+            case = judge(scan, found.segmentation.array, work / kind, group=COMPARED)
+            figures.add(kind, replace(case, seconds=found.processor_s))
             if not mirror:
                 cases.append(case)
         print(scan.name, figures.last("plain"), flush=True)
@@ -79,9 +79,9 @@ def _changed(
     """Judge the model on Colin27, recorded otherwise."""
     cases = []
     for scan in changed_scans(data):
-        result, seconds = segment(model, scan, work / "changed" / "mask", mirror=False)
-        case = judge(scan, result.array, work / "changed", group=CHANGED)
-        figures.add("changed", replace(case, seconds=seconds))
+        found = segment(model, scan, work / "changed" / "mask", mirror=False)
+        case = judge(scan, found.segmentation.array, work / "changed", group=CHANGED)
+        figures.add("changed", replace(case, seconds=found.processor_s))
         cases.append(case)
         print(scan.name, figures.last("changed"), flush=True)
     return cases
@@ -92,11 +92,16 @@ def _unlabelled(
 ) -> None:
     """Segment scans that the model does not know, and keep pictures of them."""
     for scan in unlabelled_scans(data):
-        result, _ = segment(model, scan, work / "unlabelled" / "mask", mirror=False)
-        page = picture.draw(scan.volume, result, title=f"{scan.name}: {scan.about}")
+        found = segment(model, scan, work / "unlabelled" / "mask", mirror=False)
+        labels = replace(
+            found.segmentation,
+            names=model.folder.labels.names,
+            colors=model.folder.labels.colors,
+        )
+        page = picture.draw(scan.volume, labels, title=f"{scan.name}: {scan.about}")
         picture.save(page, out / f"{scan.name}.png")
-        figures.add_unlabelled(scan, result)
-        print(scan.name, result.source.notes, flush=True)
+        figures.add_unlabelled(scan, found)
+        print(scan.name, found.findings, flush=True)
 
 
 def main() -> None:

@@ -11,7 +11,8 @@ from napari_mednext.evaluation import CaseResult
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_mednext.volume import Segmentation
+    from benchmarks.brain_mr.measuring import Found
+
 
 __all__ = ["Figures", "write_page"]
 
@@ -30,15 +31,15 @@ class Figures:
         """Keep a case; kinds are plain, mirrored, samseg and changed."""
         self.cases.setdefault(kind, {})[case.case] = case
 
-    def add_unlabelled(self, scan: Scan, result: Segmentation) -> None:
+    def add_unlabelled(self, scan: Scan, found: Found) -> None:
         """Keep what the model made of a scan without a reference."""
-        ml = result.volumes_ml()
+        ml = found.segmentation.volumes_ml()
         self.unlabelled.append(
             {
                 "scan": scan.name,
                 "about": scan.about,
                 "brain_ml": round(sum(ml.get(v, 0.0) for v in _BRAIN), 1),
-                "findings": [f.sentence for f in result.quality.findings],
+                "findings": list(found.findings),
             }
         )
 
@@ -53,9 +54,13 @@ class Figures:
                 kind: {name: _dice(case) for name, case in cases.items()}
                 for kind, cases in self.cases.items()
             },
-            "seconds": {
-                kind: {name: round(case.seconds or 0.0, 1) for name, case in c.items()}
-                for kind, c in self.cases.items()
+            "processor_seconds": {
+                kind: {
+                    name: round(case.seconds, 1)
+                    for name, case in cases.items()
+                    if case.seconds is not None
+                }
+                for kind, cases in self.cases.items()
             },
             "unlabelled": self.unlabelled,
         }
@@ -106,9 +111,9 @@ def _compared(figures: Figures) -> str:
         rows.append(
             [
                 name,
-                "time",
+                "processor time",
                 *(
-                    "" if c is None else f"{c.seconds:.0f} s"
+                    f"{c.seconds:.0f} s" if c is not None and c.seconds else ""
                     for c in (
                         case,
                         figures.cases["mirrored"].get(name),

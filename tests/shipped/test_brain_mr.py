@@ -1,7 +1,7 @@
 """The shipped model on the shipped sample, which it has never seen.
 
-The reference has two brain tissues, grey (2) and white (1), drawn at 1 mm; the model's
-white matter is compared as classes 2 (cerebral), 6 (cerebellar) and 9 (brainstem).
+The reference has two brain tissues, grey (2) and white (1), drawn at 1 mm. The brainstem
+is left out of both in the model's classes: references disagree about it.
 """
 
 from importlib.resources import files
@@ -18,7 +18,8 @@ from napari_mednext.volume import reorient
 SAMPLES = files("napari_mednext") / "resources" / "samples"
 GREY, WHITE = 2, 1
 BRAIN_CLASSES = (1, 2, 5, 6, 7, 8, 9)
-WHITE_CLASSES = (2, 6, 9)
+WHITE_CLASSES = (2, 6)
+GREY_CLASSES = (1, 5, 7, 8)
 
 
 def dice(a, b):
@@ -45,11 +46,12 @@ def segmented(model, volume):
     return model.segment(volume, settings=InferenceSettings(mirror=False))
 
 
-def test_brain_and_white_matter_are_found(segmented, reference):
+def test_brain_and_tissues_are_found(segmented, reference):
     labels = segmented.array
     brain = np.isin(labels, BRAIN_CLASSES)
-    assert dice(brain, np.isin(reference, (GREY, WHITE))) >= 0.90
-    assert dice(np.isin(labels, WHITE_CLASSES), reference == WHITE) >= 0.70
+    assert dice(brain, np.isin(reference, (GREY, WHITE))) >= 0.94
+    assert dice(np.isin(labels, WHITE_CLASSES), reference == WHITE) >= 0.80
+    assert dice(np.isin(labels, GREY_CLASSES), reference == GREY) >= 0.78
 
 
 def test_every_class_occurs_with_a_plausible_volume(segmented):
