@@ -1,7 +1,7 @@
 """The shipped model on the shipped sample, which it has never seen.
 
-The reference has two brain tissues, grey (2) and white (1), drawn at 1 mm. The brainstem
-is left out of both in the model's classes: references disagree about it.
+The reference has two brain tissues, grey (2) and white (1), drawn at 1 mm. The
+brainstem is left out of both in the model's classes: references disagree about it.
 """
 
 from importlib.resources import files
