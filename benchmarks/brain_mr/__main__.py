@@ -135,7 +135,7 @@ def main() -> None:
         evaluation = replace(
             evaluation, other=other, comparisons=compare(cases, theirs)
         )
-    write_json(evaluation, out / "evaluation.json")
+    write_json(evaluation, out / "evaluation.json", overwrite=True)
     write_report(evaluation, out / "report.html")
     (out / "figures.json").write_text(json.dumps(figures.document(), indent=1) + "\n")
     write_page(figures, out / "README.md")
