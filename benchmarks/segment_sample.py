@@ -56,7 +56,7 @@ def agreement(mask: Path) -> dict[str, float]:
     reference = open_volume(SAMPLES / "colin27_labels.nii.gz").array[0]
     pairs = {
         "brain": ((1, 2, 5, 6, 7, 8, 9), (1, 2)),
-        "white matter": ((2, 6, 9), (1,)),
+        "white matter": ((2, 6), (1,)),
         "grey matter": ((1, 5, 7, 8), (2,)),
     }
     result = {}

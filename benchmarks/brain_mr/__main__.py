@@ -5,8 +5,8 @@ that it does not know, and SAMSEG on the same scans::
 
     python -m benchmarks.brain_mr --data FOLDER -o docs/brain_mr [--samseg run_samseg]
 
-``FOLDER`` holds the scans under the names in ``scans.py``. Masks are kept in ``--work``
-and used again, since SAMSEG takes ten minutes a scan: empty it after a change.
+``FOLDER`` holds the scans under the names in ``scans.py``. SAMSEG takes ten minutes a
+scan; its results are kept in ``--work`` and used again, those of the model are not.
 """
 
 from __future__ import annotations
@@ -93,12 +93,8 @@ def _unlabelled(
     """Segment scans that the model does not know, and keep pictures of them."""
     for scan in unlabelled_scans(data):
         found = segment(model, scan, work / "unlabelled" / "mask", mirror=False)
-        labels = replace(
-            found.segmentation,
-            names=model.folder.labels.names,
-            colors=model.folder.labels.colors,
-        )
-        page = picture.draw(scan.volume, labels, title=f"{scan.name}: {scan.about}")
+        title = f"{scan.name}: {scan.about}"
+        page = picture.draw(scan.volume, found.segmentation, title=title)
         picture.save(page, out / f"{scan.name}.png")
         figures.add_unlabelled(scan, found)
         print(scan.name, found.findings, flush=True)
