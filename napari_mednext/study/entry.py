@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -60,7 +60,8 @@ class CaseEntry:
         if self.state not in STATES:
             known = ", ".join(map(repr, STATES))
             msg = (
-                f"the state of {self.name!r} must be one of {known}, got {self.state!r}"
+                f"the state of {self.name!r} must be one of {known}, "
+                f"got {self.state!r}: choose one of them"
             )
             raise InputError(msg)
 
@@ -84,7 +85,7 @@ class CaseList:
     """
 
     entries: tuple[CaseEntry, ...]
-    labels: LabelSet = LabelSet()
+    labels: LabelSet = field(default_factory=LabelSet)
     channel_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     kind: str = ""
