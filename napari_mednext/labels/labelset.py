@@ -6,34 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_mednext.errors import InputError
+from napari_mednext.labels.palette import default_color
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = ["Label", "LabelSet", "default_color"]
-
-#: Okabe and Ito's palette without black and grey: colours that people with any kind of
-#: colour blindness can tell apart (M. Okabe, K. Ito, Color Universal Design, 2008),
-#: then its lighter and darker tints.
-_PALETTE: tuple[tuple[int, int, int], ...] = (
-    (230, 159, 0),
-    (86, 180, 233),
-    (0, 158, 115),
-    (240, 228, 66),
-    (0, 114, 178),
-    (213, 94, 0),
-    (204, 121, 167),
-    (247, 207, 128),
-    (166, 216, 246),
-    (102, 205, 170),
-    (120, 94, 240),
-    (153, 79, 0),
-)
-
-
-def default_color(value: int) -> tuple[int, int, int]:
-    """Return the colour (r, g, b) of a label that states none; it repeats after 12."""
-    return _PALETTE[(value - 1) % len(_PALETTE)]
 
 
 @dataclass(frozen=True)

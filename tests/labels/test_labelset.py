@@ -16,11 +16,6 @@ def test_given_colours_win_over_default_ones():
     assert labels.colors == {1: default_color(1), 2: (1, 2, 3)}
 
 
-def test_default_colours_differ_and_repeat_after_twelve():
-    assert len({default_color(value) for value in range(1, 13)}) == 12
-    assert default_color(13) == default_color(1)
-
-
 def test_labels_known_by_number_are_named_by_it():
     assert LabelSet.numbered([4, 1]).names == {1: "label 1", 4: "label 4"}
 
