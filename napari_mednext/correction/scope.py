@@ -52,7 +52,9 @@ class Scope:
         if not 1 <= self.label <= 65535:
             msg = f"a tool must work on a label from 1 to 65535, got {self.label}"
             raise InputError(msg)
-        if len(self.spacing) != 3 or not all(0 < mm < np.inf for mm in self.spacing):
+        if np.shape(self.spacing) != (3,) or not all(
+            0 < s < np.inf for s in self.spacing
+        ):
             msg = f"a spacing must be three positive lengths in mm, got {self.spacing}"
             raise InputError(msg)
         if self.window is not None and self.image is None:
@@ -70,6 +72,7 @@ class Scope:
         labels : (z, y, x)
             The whole label array.
         box : three slices
+            Inside it.
 
         Returns
         -------
