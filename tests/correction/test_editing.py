@@ -154,7 +154,7 @@ def test_strokes_and_voxels_are_counted_for_people_only(editing):
 
 @pytest.mark.parametrize("array", [np.zeros(SHAPE, np.int32), np.zeros((3, 3))])
 def test_refuses_what_is_no_label_array(array):
-    with pytest.raises(GeometryError, match="must be a .z, y, x. array of uint8"):
+    with pytest.raises(GeometryError, match="array of uint8 or uint16"):
         Editing(array)
 
 

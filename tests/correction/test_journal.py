@@ -217,7 +217,7 @@ def test_a_disk_that_does_not_answer_is_not_waited_for_for_ever(path, monkeypatc
     )
     journal = Journal(path)
     journal.append({"kind": "edit", "number": 1}, edit())
-    with pytest.raises(StorageError, match="did not answer for 0.05 s"):
+    with pytest.raises(StorageError, match="did not answer for"):
         journal.flush(0.05)
     release.set()
     journal.close()

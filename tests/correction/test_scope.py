@@ -54,7 +54,7 @@ def test_the_window_and_protection_say_what_may_change():
     image = np.array([[[0, 0, 0, 9, 9, 9]]])
     mask = np.ones(labels.shape, bool)
     everything = Scope(1).change(labels, mask)
-    np.testing.assert_array_equal(everything.labels[0, 0], [1, 1, 1, 1, 1])
+    np.testing.assert_array_equal(everything.labels[0, 0], [1] * 6)
     free = Scope(1, image=image, window=(5, 9), protect=True).change(labels, mask)
     assert free.box == (slice(0, 1), slice(0, 1), slice(3, 4))
     removed = Scope(1, image=image, window=(5, 9)).change(labels, ~mask)
