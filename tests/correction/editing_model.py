@@ -28,7 +28,8 @@ class Model:
             provenance, self.provenance
         ):
             return
-        self.states = [*self.states[: self.at + 1], (labels, provenance)]
+        del self.states[self.at + 1 :]
+        self.states.append((labels, provenance))
         self.at += 1
 
     def paint(self, mask, value):
