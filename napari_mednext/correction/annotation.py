@@ -82,6 +82,10 @@ class Annotation:
         _, array, _ = self.editing.recorded()
         return self._on_grid(array, labels)
 
+    def shared(self, labels: LabelSet) -> Segmentation:
+        """Return the labels in hand, not a copy, with names and colours."""
+        return self._on_grid(self.editing.labels, labels)
+
     def save(self, labels: LabelSet) -> None:
         """Fold the steps into the files; may run beside further steps.
 
