@@ -109,7 +109,14 @@ def read_table(path: str | Path) -> LabelTable:
     path = existing(path)
     if path.is_dir():
         path = existing(path / "dataset.json")
-    embedded = read_embedded(path)
+    try:
+        embedded = read_embedded(path)
+    except OSError as error:
+        msg = (
+            f"{path.name!r} must be a file that can be read "
+            f"({error.strerror or error}): check its permissions"
+        )
+        raise FormatError(msg) from error
     if embedded is not None:
         return embedded
     source = read_text(path)

@@ -6,6 +6,7 @@ import pytest
 
 from napari_mednext.errors import FormatError
 from napari_mednext.formats.tables import read_table
+from napari_mednext.formats.tables.text import read_bytes
 from napari_mednext.labels import default_color
 
 
@@ -310,3 +311,19 @@ def test_a_missing_table_is_refused(tmp_path):
         read_table(tmp_path / "a.txt")
     with pytest.raises(FormatError, match=r"dataset.json', but there is none"):
         read_table(tmp_path)
+
+
+def test_a_file_that_may_not_be_read_is_refused(tmp_path, monkeypatch):
+    def forbidden(path):
+        raise PermissionError(13, "Permission denied")
+
+    path = put(tmp_path, "a.txt", ITKSNAP)
+    module = "napari_mednext.formats.tables"
+    monkeypatch.setattr(f"{module}.embedding.find_nifti", forbidden)
+    with pytest.raises(FormatError, match=r"can be read \(Permission denied\): check"):
+        read_table(path)
+
+
+def test_a_file_that_vanishes_is_refused(tmp_path):
+    with pytest.raises(FormatError, match=r"can be read \(No such file or directory\)"):
+        read_bytes(tmp_path / "a.txt")
