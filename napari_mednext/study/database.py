@@ -175,6 +175,7 @@ def create_database(path: Path, fill: Callable[[sqlite3.Connection], None]) -> N
         create_tables(made)
         fill(made)
         made.execute("COMMIT")
+        _forget_log(path)
 
 
 def restore_database(path: Path, backup: Path) -> Path:
@@ -191,7 +192,7 @@ def restore_database(path: Path, backup: Path) -> Path:
         If there is no backup.
     StorageError
         If the backup is damaged too, or a file cannot be written.
-    """  # noqa: DOC501 - raised again only as StorageError
+    """
     if not backup.is_file():
         msg = (
             f"a study must have a backup to be restored from, but {str(backup)!r} is "
@@ -199,25 +200,23 @@ def restore_database(path: Path, backup: Path) -> Path:
         )
         raise InputError(msg)
     aside = path.with_name(f"{path.name}.damaged")
-    try:
-        with placed(path) as draft:
-            draft.write_bytes(backup.read_bytes())
-            with _said(backup), closing(_connect(draft)) as copy:
-                _check(copy)
-            if path.exists():
-                path.replace(aside)
-            # What SQLite left beside the damaged file would be played into the copy.
-            for ending in ("-wal", "-shm"):
-                path.with_name(path.name + ending).unlink(missing_ok=True)
-    except OSError as error:
-        if isinstance(error, StorageError):
-            raise
-        msg = (
-            f"the backup must be put in place of {str(path)!r} ({error}): close other "
-            "windows of the study and try again"
-        )
-        raise StorageError(msg) from error
+    with placed(path) as draft:
+        draft.write_bytes(backup.read_bytes())
+        with _said(backup), closing(_connect(draft)) as copy:
+            _check(copy)
+        if path.exists():
+            path.replace(aside)
+        _forget_log(path)
     return aside
+
+
+def _forget_log(path: Path) -> None:
+    """Delete what SQLite left beside a file that is gone.
+
+    It would be played into the next file of that name, whatever that holds.
+    """
+    for ending in ("-wal", "-shm"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
 
 
 def _connect(path: Path, *, new: bool = False) -> sqlite3.Connection:
@@ -238,7 +237,7 @@ def _check(connection: sqlite3.Connection) -> None:
     """Raise sqlite3.DatabaseError if a page is not as it should be."""
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
-        error = sqlite3.DatabaseError(verdict)
+        error = sqlite3.DatabaseError(" ".join(verdict.split()))
         error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
         raise error
 

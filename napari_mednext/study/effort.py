@@ -57,7 +57,7 @@ class EffortLedger(StudyPart):
             )
             raise InputError(msg)
         with self._database.change() as connection:
-            row = (case_id(connection, name), model)
+            row = (case_id(connection, name), int(model))
             connection.execute(
                 "INSERT INTO effort (case_id, model, seconds, strokes, voxels) "
                 "VALUES (?, ?, ?, ?, ?) ON CONFLICT (case_id, model) DO UPDATE SET "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ class Figures(StudyPart):
         name : str
             The case.
         doubt_by_label : mapping of label value to mean doubt
-            Their mean is the doubt of the case.
+            Their mean is the doubt of the case. NaN is none, here and below.
         ml_by_label : mapping of label value to mL
             Volumes in the prediction.
 
@@ -42,15 +43,16 @@ class Figures(StudyPart):
         StorageError
             If the study cannot be written to.
         """
-        doubt = fmean(doubt_by_label.values()) if doubt_by_label else None
+        doubts, volumes = _finite(doubt_by_label), _finite(ml_by_label)
+        doubt = fmean(doubts.values()) if doubts else None
         with self._database.change() as connection:
             number = case_id(connection, name)
             connection.execute("DELETE FROM figure WHERE case_id = ?", (number,))
             connection.executemany(
                 "INSERT INTO figure VALUES (?, ?, ?, ?)",
                 [
-                    (number, value, doubt_by_label.get(value), ml_by_label.get(value))
-                    for value in sorted({*doubt_by_label, *ml_by_label})
+                    (number, value, doubts.get(value), volumes.get(value))
+                    for value in sorted({*doubts, *volumes})
                 ],
             )
             update_case(connection, name, doubt=doubt)
@@ -69,3 +71,8 @@ class Figures(StudyPart):
                 if value is not None:
                     figures[row["name"]][row["label"]] = value
         return {name: CaseFigures(doubt[name], ml[name]) for name in doubt}
+
+
+def _finite(figures: Mapping[int, float]) -> dict[int, float]:
+    """Return figures as plain numbers, without those that are none."""
+    return {int(k): float(v) for k, v in figures.items() if math.isfinite(v)}

@@ -66,7 +66,15 @@ class SeenSpots(StudyPart):
             z, y, x = (int(coordinate) for coordinate in center)
             connection.execute(
                 "INSERT OR REPLACE INTO spot VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (case_id(connection, name), model, number, z, y, x, int(seen)),
+                (
+                    case_id(connection, name),
+                    int(model),
+                    int(number),
+                    z,
+                    y,
+                    x,
+                    int(seen),
+                ),
             )
 
     def spots(self, name: str, *, model: int = 0) -> tuple[SeenSpot, ...]:

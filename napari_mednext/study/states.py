@@ -110,6 +110,7 @@ class CaseStates(CaseRows):
         """  # noqa: DOC501 - made by unknown_model
         with self._database.change() as connection:
             case = self._one(connection, name)
+            model = int(model)  # SQLite does not take numpy's
             query = "SELECT 1 FROM model WHERE code = ?"
             if connection.execute(query, (model,)).fetchone() is None:
                 raise unknown_model(model)

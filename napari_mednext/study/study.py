@@ -318,6 +318,7 @@ def _refuse_what_is_there(files: StudyFolder) -> None:
         raise StorageError(msg)
     for file, what, advice in (
         (files.database, "a study", "open it"),
+        (files.backup, "the backup of a study", "restore it with Study.restore"),
         (files.dataset, "a dataset", "choose a new folder and take the cases from it"),
     ):
         if file.exists():

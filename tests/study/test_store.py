@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from itertools import pairwise, product
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from napari_mednext.errors import InputError, StorageError
@@ -127,6 +128,10 @@ class TestFolder:
         (tmp_path / "file").write_text("")
         with pytest.raises(StorageError, match="a study must be a folder, got the"):
             make_study(tmp_path / "file")
+        (tmp_path / "lost").mkdir()
+        (tmp_path / "lost" / "study.sqlite.backup").write_bytes(b"")
+        with pytest.raises(InputError, match="holds the backup of a study already: re"):
+            make_study(tmp_path / "lost")
         with pytest.raises(InputError, match="name for every channel, got \\(\\)"):
             make_study(tmp_path / "s", channel_names=())
         with pytest.raises(InputError, match="a case name must be"):
@@ -250,14 +255,15 @@ class TestListing:
         assert names(matching(cases, NEW)) == ["Case_1b", "case_10", "other", "p"]
 
 
-class TestStates:
-    ALLOWED = {
-        NEW: {PREDICTED, IN_PROGRESS, ACCEPTED},
-        PREDICTED: {NEW, IN_PROGRESS, ACCEPTED},
-        IN_PROGRESS: {NEW, PREDICTED, ACCEPTED},
-        ACCEPTED: {IN_PROGRESS},
-    }
+ALLOWED = {
+    NEW: {PREDICTED, IN_PROGRESS, ACCEPTED},
+    PREDICTED: {NEW, IN_PROGRESS, ACCEPTED},
+    IN_PROGRESS: {NEW, PREDICTED, ACCEPTED},
+    ACCEPTED: {IN_PROGRESS},
+}
 
+
+class TestStates:
     def at(self, study, name, state):
         """A case in some state, whatever it was."""
         case = study.case(name)
@@ -275,7 +281,7 @@ class TestStates:
             if flagged:
                 case = study.set_state("b", FLAGGED, comment="look")
                 assert (case.state, case.former) == (FLAGGED, former)
-            if state in self.ALLOWED[former] | {former}:
+            if state in ALLOWED[former] | {former}:
                 case = study.set_state("b", state)
                 assert (case.state, case.former) == (state, None)
                 assert study.case("b") == case
@@ -331,6 +337,10 @@ class TestRest:
         study.set_figures("a", {9: 0.3}, {})
         assert study.figures()["a"].doubt == {9: 0.3}
         assert "c" not in study.figures()
+        numbers = {np.int64(2): np.float32(0.5), np.uint8(9): np.nan}
+        study.set_figures("c", numbers, numbers)
+        assert study.case("c").doubt == 0.5
+        assert study.figures()["c"].ml == {2: 0.5}
 
     def test_model_codes(self, study):
         codes = [study.model_code(f"m{i % 3}", str(i)) for i in range(126)]
