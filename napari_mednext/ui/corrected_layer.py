@@ -60,7 +60,8 @@ class Labels(layers.Labels):
         editing, self._editing = self._editing, None
         if editing is not None:
             self.events.paint.disconnect(self._on_painted)
-            editing.on_change.remove(self._on_changed)
+            if self._on_changed in editing.on_change:
+                editing.on_change.remove(self._on_changed)
 
     def undo(self) -> None:
         """Take the last step back, whatever made it; Ctrl+Z."""

@@ -255,9 +255,10 @@ class StudyFlow(FlowEdits):
         layers, self.layers = self.layers, None
         if case is None:
             return None
-        case.editing.on_change.clear() if layers is None else layers.remove()
-        if self._on_changed in case.editing.on_change:
-            case.editing.on_change.remove(self._on_changed)
+        if layers is not None:
+            layers.remove()
+        # From here on a worker has it, and panels must not hear of its steps.
+        case.editing.on_change.clear()
         self._settle.stop()
         self.caseClosed.emit(case)
         return case
