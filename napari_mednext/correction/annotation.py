@@ -3,11 +3,13 @@
 The two files are the state at some time, the journal every step since (and before, for
 undoing). Saving writes a mark, then the files, then another mark; the marks hold
 checksums of the files, so that on reopening it is known which steps a file has already.
-Steps are whole blocks: doing one again that is in the file changes nothing.
+Steps are whole blocks: doing one again that is in the file changes nothing. A file of
+another program gets a mark of its own when it is found; the history begins there.
 """
 
 from __future__ import annotations
 
+import shutil
 import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Annotation", "AnnotationFiles", "open_annotation"]
 
+#: What a save that was killed leaves beside the masks.
+_DRAFTS = ".saving-*"
+#: Records that hold checksums of the files.
+_MARKS = ("folding", "folded", "found")
 _CHANGED = (
     "the labels were changed by another program since they were saved here: its labels "
     "were taken, and earlier steps can no longer be undone"
@@ -174,11 +180,12 @@ def open_annotation(
     else:
         journal = Journal(files.journal, on_problem=on_problem)
         records = journal.records
+        _remove_drafts(files)
     try:
         labels = _read_mask(files.labels, volume, np.dtype(dtype))
         provenance = _read_mask(files.provenance, volume, np.dtype(np.uint8))
         _check_shape(records, shape, files.journal)
-        start, is_ours = _replay_start(records, labels, provenance)
+        start, found = _replay_start(records, labels, provenance)
         labels = np.zeros(shape, dtype) if labels is None else labels
         provenance = np.zeros(shape, np.uint8) if provenance is None else provenance
         edits = _edits(records, files.journal)
@@ -189,14 +196,16 @@ def open_annotation(
         raise
     if journal is not None and not records:
         journal.append({"kind": "case", "shape": list(shape)})
+    if journal is not None and found is not None:
+        journal.append(found)
     editing = Editing(
         labels,
         provenance,
         journal=journal,
-        history=_history(records, edits) if is_ours else History(),
+        history=_history(records, edits) if found is None else History(),
         next_number=1 + max(edits, default=0),
     )
-    notes = () if is_ours else (_CHANGED,)
+    notes = (_CHANGED,) if found is not None and edits else ()
     return Annotation(editing, volume, files, notes, read_only)
 
 
@@ -247,26 +256,33 @@ def _check_shape(
             raise FormatError(msg)
 
 
+def _remove_drafts(files: AnnotationFiles) -> None:
+    """Remove unfinished masks of this case; whoever has the case may do that."""
+    for path in (files.labels, files.provenance):
+        for draft in path.parent.glob(f"{_DRAFTS}/{path.name}"):
+            shutil.rmtree(draft.parent, ignore_errors=True)
+
+
 def _replay_start(
     records: Sequence[Found],
     labels: NDArray[Any] | None,
     provenance: NDArray[np.uint8] | None,
-) -> tuple[int, bool]:
-    """Return from which record on the files lack steps, and whether they are ours."""
+) -> tuple[int, dict[str, Any] | None]:
+    """Return from which record on the files lack steps, and a mark if they need one."""
     if labels is None:
-        return 0, True
-    marks = [r.head for r in records if r.head["kind"] in ("folding", "folded")]
-    if not marks:
-        return 0, not any(r.head["kind"] == "edit" for r in records)
+        return 0, None
+    marks = [r.head for r in records if r.head["kind"] in _MARKS]
+    found: dict[str, Any] = {"kind": "found"}
     starts = []
     for key, array in (("labels", labels), ("provenance", provenance)):
-        check = None if array is None else _checksum(array)
+        check = found[key] = None if array is None else _checksum(array)
         same = [mark["from"] for mark in marks if mark[key] == check]
-        starts.append(same[-1] if same else None)
+        starts.append(int(same[-1]) if same else None)
     if starts[0] is None:
-        return int(marks[-1]["from"]), False
+        start = int(marks[-1]["from"]) if marks else 0
+        return start, found | {"from": start}
     # A kill between the two files leaves an older provenance, or none.
-    return min(int(start or 0) for start in starts), True
+    return min(start or 0 for start in starts), None
 
 
 def _edits(records: Sequence[Found], path: Path) -> dict[int, Edit]:
@@ -317,6 +333,8 @@ def _history(records: Sequence[Found], edits: dict[int, Edit]) -> History:
     history = History()
     for record in records:
         kind = record.head["kind"]
+        if kind == "found":
+            history = History()
         if record.head.get("number") not in edits:
             continue
         if kind == "edit":

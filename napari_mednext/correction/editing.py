@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -20,8 +21,6 @@ from napari_mednext.correction.provenance import (
 from napari_mednext.errors import GeometryError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from napari_mednext.correction.journal import Journal
@@ -37,7 +36,8 @@ class Editing:
     The array is written in place, so that a layer on screen can share it. Whatever
     paints into it from outside is handed in with :meth:`take` afterwards; all other
     changes go through the methods here. Each of them is one step of one history, and is
-    appended to the journal. Not for several threads at once.
+    appended to the journal. A stroke that has not been handed in is no part of any
+    other step. Not for several threads at once.
 
     Parameters
     ----------
@@ -91,6 +91,8 @@ class Editing:
         self.strokes = 0
         self.voxels_changed = 0
         self._known = labels.copy()
+        # Held from the first voxel of a step until its record is in the journal.
+        self._is_stepping = threading.Lock()
         self._next_number = next_number
 
     def take(self, box: Box, title: str) -> Edit | None:
@@ -175,7 +177,7 @@ class Editing:
         provenance = np.full(after.shape, code, dtype=np.uint8)
         if keep_reviewed:
             kept = is_reviewed(self.provenance[box])
-            after[kept] = self.labels[box][kept]
+            after[kept] = self._known[box][kept]
             provenance[kept] = self.provenance[box][kept]
         return self._write(box, after, provenance, title, is_human=False)
 
@@ -218,8 +220,12 @@ class Editing:
             Number of the first record that may be missing.
         (z, y, x) unsigned integers, (z, y, x) uint8
         """
-        position = self.journal.position if self.journal is not None else 0
-        return position, self._known.copy(), self.provenance.copy()
+        with self._is_stepping:
+            position = self.journal.position if self.journal is not None else 0
+        labels, provenance = self._known.copy(), self.provenance.copy()
+        # A step that began meanwhile may be in the copies: its record comes first.
+        with self._is_stepping:
+            return position, labels, provenance
 
     def accept_answer(
         self, labels: NDArray[Any], code: int, box: Box, title: str = "model's answer"
@@ -250,7 +256,7 @@ class Editing:
             raise GeometryError(msg)
         after = labels[box].astype(self.labels.dtype)
         provenance = self.provenance[box].copy()
-        provenance[after != self.labels[box]] = code | REVIEWED
+        provenance[after != self._known[box]] = code | REVIEWED
         return self._write(box, after, provenance, title, is_human=True)
 
     def review(
@@ -267,26 +273,32 @@ class Editing:
         else:
             painted = here == HUMAN
             provenance = np.where(painted, here, here & np.uint8(SOURCE_BITS))
-        return self._write(box, self.labels[box].copy(), provenance, title, True)  # noqa: FBT003
+        return self._write(box, self._known[box].copy(), provenance, title, True)  # noqa: FBT003
 
     def undo(self) -> Edit | None:
-        """Take the last step back; None when there is none."""
-        edit = self.history.undo()
+        """Take the last step back; None when there is none.
+
+        ``StorageError`` when it cannot be read: it stays the last step.
+        """
+        edit = self.history.last_done
         if edit is not None:
             blocks = edit.blocks()
-            self._put(edit.box, blocks.labels_before, blocks.provenance_before)
-            self._append({"kind": "undo", "number": edit.number})
-            self._tell(edit.box)
+            self.history.undo()
+            head = {"kind": "undo", "number": edit.number}
+            self._do(edit.box, blocks.labels_before, blocks.provenance_before, head)
         return edit
 
     def redo(self) -> Edit | None:
-        """Do the step again that was taken back last; None when there is none."""
-        edit = self.history.redo()
+        """Do the step again that was taken back last; None when there is none.
+
+        ``StorageError`` when it cannot be read: it stays undone.
+        """
+        edit = self.history.last_undone
         if edit is not None:
             blocks = edit.blocks()
-            self._put(edit.box, blocks.labels_after, blocks.provenance_after)
-            self._append({"kind": "redo", "number": edit.number})
-            self._tell(edit.box)
+            self.history.redo()
+            head = {"kind": "redo", "number": edit.number}
+            self._do(edit.box, blocks.labels_after, blocks.provenance_after, head)
         return edit
 
     def _step(
@@ -310,39 +322,37 @@ class Editing:
         provenance_before = self.provenance[box].copy()
         voxels = int(np.count_nonzero(before != labels))
         if not voxels and np.array_equal(provenance_before, provenance):
-            self.labels[box] = before
             return None
-        blocks = Blocks(before, labels, provenance_before, provenance)
-        edit = Edit(
-            self._next_number, self._placed(box), title, time.time(), voxels, is_human
-        ).hold(blocks)
+        place = self._placed(box)
+        edit = Edit(self._next_number, place, title, time.time(), voxels, is_human)
         self._next_number += 1
-        self._put(box, labels, provenance)
+        edit.hold(Blocks(before, labels, provenance_before, provenance))
         self.history.add(edit)
         if is_human:
             self.strokes += 1
             self.voxels_changed += voxels
-        self._append(edit_head(edit, labels.dtype), edit)
-        self._tell(box)
+        self._do(box, labels, provenance, edit_head(edit, labels.dtype), edit)
         return edit
 
-    def _put(
-        self, box: Box, labels: NDArray[Any], provenance: NDArray[np.uint8]
+    def _do(
+        self,
+        box: Box,
+        labels: NDArray[Any],
+        provenance: NDArray[np.uint8],
+        head: dict[str, Any],
+        edit: Edit | None = None,
     ) -> None:
-        """Write both arrays, and remember the labels as known."""
-        self.labels[box] = labels
-        self._known[box] = labels
-        self.provenance[box] = provenance
-
-    def _append(self, head: dict[str, Any], edit: Edit | None = None) -> None:
-        """Tell the journal."""
-        if self.journal is not None:
-            self.journal.append(head, edit)
-
-    def _tell(self, box: Box) -> None:
-        """Tell whoever shows the labels."""
-        for callback in tuple(self.on_change):
-            callback(box)
+        """Write both arrays, tell the journal, and tell whoever shows the labels."""
+        with self._is_stepping:
+            known = self._known[box]
+            # Only what changes: a stroke that is being drawn stays on screen.
+            np.copyto(self.labels[box], labels, where=known != labels)
+            known[...] = labels
+            self.provenance[box] = provenance
+            if self.journal is not None:
+                self.journal.append(head, edit)
+        for tell in tuple(self.on_change):
+            tell(box)
 
     def _placed(self, box: Box) -> Box:
         """Return a box with plain numbers as starts and stops."""
@@ -361,9 +371,10 @@ class Editing:
             If it does not.
         """
         if self.labels[change.box].shape != change.labels.shape:
+            ranges = ", ".join(f"{part.start}:{part.stop}" for part in change.box)
             msg = (
                 f"a change must have the shape of its box, got {change.labels.shape} "
-                f"for {_ranges(change.box)} in labels of shape {self.labels.shape}"
+                f"for {ranges} in labels of shape {self.labels.shape}"
             )
             raise GeometryError(msg)
         widest = int(change.labels.max(initial=0))
@@ -387,8 +398,3 @@ def edit_head(edit: Edit, dtype: np.dtype[Any]) -> dict[str, Any]:
         "voxels": edit.voxels,
         "human": edit.is_human,
     }
-
-
-def _ranges(box: Sequence[slice]) -> str:
-    """Return a box as text."""
-    return ", ".join(f"{part.start}:{part.stop}" for part in box)

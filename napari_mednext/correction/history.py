@@ -37,6 +37,16 @@ class History:
         """Steps that can be redone, the next one last."""
         return tuple(self._undone)
 
+    @property
+    def last_done(self) -> Edit | None:
+        """The step that :meth:`undo` would return."""
+        return self._done[-1] if self._done else None
+
+    @property
+    def last_undone(self) -> Edit | None:
+        """The step that :meth:`redo` would return."""
+        return self._undone[-1] if self._undone else None
+
     def add(self, edit: Edit) -> None:
         """Take a step that was just done."""
         self._done.append(edit)

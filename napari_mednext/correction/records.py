@@ -14,7 +14,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from napari_mednext.errors import FormatError
+from napari_mednext.errors import FormatError, StorageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,10 +125,21 @@ def read_payload(path: Path, start: int, size: int) -> bytes:
     ------
     FormatError
         If the file has become shorter than it was.
+    StorageError
+        If it cannot be read.
     """
-    with path.open("rb") as file:
-        file.seek(start)
-        payload = file.read(size)
+    try:
+        with path.open("rb") as file:
+            file.seek(start)
+            payload = file.read(size)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        msg = (
+            f"the steps of the case must be readable in {str(path)!r} "
+            f"({reason[:1].lower()}{reason[1:]}): nothing was changed, make the file "
+            "readable and try again"
+        )
+        raise StorageError(msg) from error
     if len(payload) != size:
         msg = (
             f"the journal {path.name!r} must hold {size} bytes at {start}, got "
