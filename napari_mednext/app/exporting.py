@@ -177,7 +177,7 @@ def _file_names(study: Study, cases: Sequence[Case], pattern: str) -> list[str]:
     """
     unknown = [name for name in _FIELD.findall(pattern) if name not in _FIELDS]
     bare = _FIELD.sub("", pattern)
-    if unknown or "{" in bare or "}" in bare or not pattern.strip() or "/" in pattern or "\\" in pattern:
+    if unknown or not pattern.strip() or set(bare) & set("{}/\\"):
         msg = (
             "a naming pattern must be a file name with the fields "
             f"{', '.join(f'{{{f}}}' for f in _FIELDS)}, got {pattern!r}: correct it"
