@@ -84,6 +84,7 @@ def grown(box: Box, margin: Sequence[int], shape: Sequence[int]) -> Box:
     Parameters
     ----------
     box : three slices
+        With start and stop.
     margin : (z, y, x) voxels
         How much further, on both sides.
     shape : (z, y, x) voxels

@@ -8,16 +8,14 @@ start gives the same labels, and why a crash while a label file is saved loses n
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from napari_mednext.correction.change import Box
+from napari_mednext.correction.change import Box
 
 __all__ = ["Blocks", "Edit", "pack", "unpack"]
 
@@ -135,14 +133,13 @@ def pack(blocks: Blocks) -> bytes:
     return b"".join(parts)
 
 
-def unpack(
-    packed: bytes, shape: tuple[int, int, int], dtype: np.dtype[Any]
-) -> Blocks:
+def unpack(packed: bytes, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> Blocks:
     """Return the blocks that :func:`pack` packed.
 
     Parameters
     ----------
     packed : bytes
+        All four.
     shape : (z, y, x) voxels
         Of each block.
     dtype : dtype

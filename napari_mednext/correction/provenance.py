@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = [
     "FIRST_MODEL",
@@ -49,6 +49,7 @@ def reviewed_slices(provenance: NDArray[np.uint8], axis: int) -> NDArray[np.bool
     Parameters
     ----------
     provenance : (z, y, x) uint8
+        Of a whole volume.
     axis : int
         0, 1 or 2.
 
