@@ -11,7 +11,7 @@ from napari_mednext.errors import SettingsError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["PLANES", "Planes", "plane_of"]
+__all__ = ["PLANES", "Planes", "plane_of", "reveal"]
 
 #: Planes by name, each as the order of the axes (z, y, x): the first is not shown.
 PLANES = {"axial": (0, 1, 2), "coronal": (1, 0, 2), "sagittal": (2, 0, 1)}
@@ -25,6 +25,28 @@ def plane_of(viewer: Any) -> str | None:
     hidden = dims.order[-3] - (dims.ndim - 3)
     names = [name for name, order in PLANES.items() if order[0] == hidden]
     return names[0] if names else None
+
+
+def reveal(viewer: Any, point: NDArray[np.float64]) -> None:
+    """Move the picture so far that a point is on screen; not at all where it is.
+
+    Parameters
+    ----------
+    viewer : napari viewer
+        In 2D; in 3D nothing happens.
+    point : (ndim,) mm
+        World coordinates; only those of the axes on screen count.
+    """
+    dims, camera = viewer.dims, viewer.scene.camera
+    if dims.ndisplay != 2:
+        return
+    center = np.asarray(camera.center[-2:], dtype=np.float64)
+    wanted = np.asarray(point, dtype=np.float64)[list(dims.displayed)]
+    half = np.asarray(viewer.canvas.size, dtype=np.float64) / (2 * camera.zoom)
+    is_out = np.abs(wanted - center) > half
+    if is_out.any():
+        row, column = np.where(is_out, wanted, center)
+        camera.center = (0.0, float(row), float(column))
 
 
 class Planes:
