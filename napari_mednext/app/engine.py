@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     from napari_mednext.inference import Model, Preview
     from napari_mednext.settings import InferenceSettings
 
-__all__ = ["Engine", "Segmenter", "WithProbabilities"]
+__all__ = [
+    "Engine",
+    "Segmenter",
+    "WithDoubt",
+    "WithDoubtAndProbabilities",
+    "WithProbabilities",
+]
 
 Roi = tuple[slice, slice, slice]
 
@@ -38,6 +44,27 @@ class WithProbabilities(Segmentation):
     )
 
 
+@dataclass(frozen=True)
+class WithDoubt(Segmentation):
+    """A segmentation with its doubt, in a process that has not loaded torch.
+
+    Parameters
+    ----------
+    doubt : (z, y, x) uint8
+        As :class:`napari_mednext.inference.SegmentationWithDoubt` has it: 0 certain,
+        255 undecided between all classes.
+    """
+
+    doubt: NDArray[np.uint8] = field(
+        default_factory=lambda: np.zeros((0, 0, 0), dtype=np.uint8)
+    )
+
+
+@dataclass(frozen=True)
+class WithDoubtAndProbabilities(WithDoubt, WithProbabilities):
+    """A segmentation with both, in a process that has not loaded torch."""
+
+
 class Segmenter(Protocol):
     """What segments a volume: an :class:`Engine`, or a service process."""
 
@@ -49,6 +76,7 @@ class Segmenter(Protocol):
         settings: InferenceSettings | None = None,
         roi: Roi | None = None,
         probabilities: bool = False,
+        doubt: bool = False,
         sides: bool = False,
         on_progress: ProgressCallback | None = None,
         cancel: CancelFlag | None = None,
@@ -100,6 +128,7 @@ class Engine:
         roi: Roi | None = None,
         focus: tuple[int, int, int] | None = None,
         probabilities: bool = False,
+        doubt: bool = False,
         sides: bool = False,
         on_progress: ProgressCallback | None = None,
         on_preview: Callable[[Preview], None] | None = None,
@@ -121,6 +150,8 @@ class Engine:
             Tiles near it come first.
         probabilities : bool
             Whether the result also carries the probabilities.
+        doubt : bool
+            Whether the result also carries the doubt at every voxel.
         sides : bool
             Whether left and right are told apart.
         on_progress, on_preview : callable, optional
@@ -142,6 +173,7 @@ class Engine:
             roi=roi,
             focus=focus,
             probabilities=probabilities,
+            doubt=doubt,
             sides=sides,
             on_progress=on_progress,
             on_preview=on_preview,

@@ -129,6 +129,7 @@ class SegmentService:
         roi: tuple[slice, slice, slice] | None = None,
         focus: tuple[int, int, int] | None = None,
         probabilities: bool = False,
+        doubt: bool = False,
         sides: bool = False,
         on_progress: ProgressCallback | None = None,
         on_preview: PreviewCallback | None = None,
@@ -150,6 +151,9 @@ class SegmentService:
             Where the user looks: tiles near it come first.
         probabilities : bool
             Whether the result also carries the probabilities.
+        doubt : bool
+            Whether the result also carries the doubt at every voxel, as
+            :class:`napari_mednext.app.engine.WithDoubt` does.
         sides : bool
             Whether left and right are told apart; models whose labels have no sides
             refuse.
@@ -178,6 +182,7 @@ class SegmentService:
             "roi": roi,
             "focus": focus,
             "probabilities": probabilities,
+            "doubt": doubt,
             "sides": sides,
             "previews": on_preview is not None,
         }

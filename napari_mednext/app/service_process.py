@@ -18,7 +18,12 @@ import traceback
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
-from napari_mednext.app.engine import Engine, WithProbabilities
+from napari_mednext.app.engine import (
+    Engine,
+    WithDoubt,
+    WithDoubtAndProbabilities,
+    WithProbabilities,
+)
 from napari_mednext.app.wire import Channel
 from napari_mednext.volume import Segmentation
 
@@ -35,6 +40,15 @@ __all__ = ["Backend", "InferenceBackend", "main"]
 _PARENT_POLL_S = 1.0
 #: Politeness of the child: with few cores the window goes first.
 _NICENESS = 5
+
+
+#: What is sent of a result that has a doubt, and probabilities.
+_KINDS: dict[tuple[bool, bool], type[Segmentation]] = {
+    (False, False): Segmentation,
+    (False, True): WithProbabilities,
+    (True, False): WithDoubt,
+    (True, True): WithDoubtAndProbabilities,
+}
 
 
 class Backend(Protocol):
@@ -88,10 +102,8 @@ class InferenceBackend:
             **request, on_progress=on_progress, on_preview=on_preview, cancel=cancel
         )
         # The parent must not import the module of a class that imports torch.
-        names = WithProbabilities.__dataclass_fields__
-        if not hasattr(result, "probabilities"):
-            names = Segmentation.__dataclass_fields__
-        kind = WithProbabilities if "probabilities" in names else Segmentation
+        kind = _KINDS[hasattr(result, "doubt"), hasattr(result, "probabilities")]
+        names = kind.__dataclass_fields__
         return kind(**{name: getattr(result, name) for name in names})
 
 

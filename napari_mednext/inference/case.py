@@ -105,6 +105,7 @@ def prepare_case(
     roi: Sequence[slice] | None,
     focus: Sequence[float] | None,
     probabilities: bool,
+    doubt: bool,
     footprints: dict[tuple[str, str], int],
 ) -> Case:
     """Return how a volume will be segmented.
@@ -121,7 +122,7 @@ def prepare_case(
         Step and memory limit.
     label_bytes : int
         Bytes of one label.
-    roi, focus, probabilities
+    roi, focus, probabilities, doubt
         As for :meth:`napari_mednext.inference.Model.segment`.
     footprints : dict
         Measured memory of the network, kept between runs.
@@ -161,6 +162,7 @@ def prepare_case(
         padded,
         label_bytes=label_bytes,
         probabilities=probabilities,
+        doubt=doubt,
         network_bytes=_network_bytes(folder, engine, footprints),
     )
     memory, passes = _choose(
@@ -283,6 +285,7 @@ def _workload(
     *,
     label_bytes: int,
     probabilities: bool,
+    doubt: bool,
     network_bytes: int,
 ) -> Workload:
     """Return the sizes that decide about memory."""
@@ -302,6 +305,7 @@ def _workload(
         label_bytes=label_bytes,
         has_mask=any(plan.use_mask_for_norm),
         probabilities=probabilities,
+        doubt=doubt,
     )
 
 

@@ -9,11 +9,13 @@ to be interpolated: only the borders of labels are.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from napari_mednext.inference.doubt import as_bytes, entropy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,6 +61,14 @@ class Decision:
         return torch.sigmoid(logits)
 
 
+class _Source(NamedTuple):
+    """What is kept of an input plane while output planes read it."""
+
+    logits: Tensor
+    best: Tensor | None
+    doubt: Tensor | None
+
+
 class PlaneDecider:
     """Writes the labels of output planes as soon as their input planes are final.
 
@@ -74,6 +84,9 @@ class PlaneDecider:
         How labels follow.
     probabilities : (k, z, y, x) float32, optional
         Where probabilities are written when they are wanted.
+    doubt : (z, y, x) uint8, optional
+        Where the doubt is written when it is wanted: that of the input planes,
+        interpolated as the logits are.
     confidence : ConfidenceMeter, optional
         Shown every input plane once.
     """
@@ -86,6 +99,7 @@ class PlaneDecider:
         decision: Decision,
         *,
         probabilities: NDArray[np.float32] | None = None,
+        doubt: NDArray[np.uint8] | None = None,
         confidence: ConfidenceMeter | None = None,
     ) -> None:
         self._labels = labels
@@ -94,7 +108,8 @@ class PlaneDecider:
         self._logits = logits
         self._decision = decision
         self._probabilities = probabilities
-        self._cache: dict[int, tuple[Tensor, Tensor | None]] = {}
+        self._doubt = doubt
+        self._cache: dict[int, _Source] = {}
         self._next = 0
         self._confidence = confidence
         self._measured = -1
@@ -126,13 +141,16 @@ class PlaneDecider:
         """Drop cached planes, whose device may not be the right one any more."""
         self._cache.clear()
 
-    def _source(self, plane: int, oldest: int) -> tuple[Tensor, Tensor | None]:
-        """Logits of an input plane and their argmax; at most two planes are kept."""
+    def _source(self, plane: int, oldest: int) -> _Source:
+        """Logits of an input plane and what follows; at most two planes are kept."""
         if plane not in self._cache:
             self._cache = {k: v for k, v in self._cache.items() if k >= oldest}
             logits = self._logits(plane)
             best = None if self._full else logits.argmax(dim=0).to(torch.int32)
-            self._cache[plane] = (logits, best)
+            doubt = None
+            if self._doubt is not None:
+                doubt = entropy(logits, self._decision)
+            self._cache[plane] = _Source(logits, best, doubt)
             self._measure(plane, logits)
         return self._cache[plane]
 
@@ -144,21 +162,25 @@ class PlaneDecider:
 
     def _write(self, index: int, low: int, high: int, weight: float) -> None:
         """Decide one output plane."""
-        below, best_below = self._source(low, low)
-        above, best_above = self._source(high, low) if weight else (below, best_below)
-        if best_below is None or best_above is None:
-            logits = self._in_plane.resize(_blend(below, above, weight))
+        near = self._source(low, low)
+        far = self._source(high, low) if weight else near
+        if near.best is None or far.best is None:
+            logits = self._in_plane.resize(_blend(near.logits, far.logits, weight))
             labels = self._decision.labels(logits)
             if self._probabilities is not None:
                 values = self._decision.probabilities(logits)
                 self._probabilities[:, index] = values.cpu().numpy()
         else:
-            agreed = best_below
+            agreed = near.best
             if weight:
-                agreed = torch.where(best_below == best_above, best_below, -1)
+                agreed = torch.where(near.best == far.best, near.best, -1)
             labels = self._in_plane.spread(agreed)
-            self._fill_borders(labels, below, above, weight)
+            self._fill_borders(labels, near.logits, far.logits, weight)
         self._labels[index] = labels.cpu().numpy()
+        if self._doubt is not None and near.doubt is not None and far.doubt is not None:
+            doubt = _blend(near.doubt, far.doubt, weight).unsqueeze(0)
+            doubt = as_bytes(self._in_plane.resize(doubt).squeeze(0))
+            self._doubt[index] = doubt.cpu().numpy()
 
     def _fill_borders(
         self, labels: Tensor, below: Tensor, above: Tensor, weight: float

@@ -15,6 +15,7 @@ import psutil
 
 from napari_mednext.errors import ResourceError
 from napari_mednext.inference.decide import GATHER_VALUES
+from napari_mednext.inference.doubt import PIECE_VALUES
 from napari_mednext.preprocessing.resample import SLAB_VOXELS
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ class Workload:
         Whether a mask of the image is made.
     probabilities : bool
         Whether a volume of probabilities for each head is wanted.
+    doubt : bool
+        Whether a volume of doubts is wanted.
     """
 
     image_channels: int
@@ -89,6 +92,7 @@ class Workload:
     label_bytes: int = 1
     has_mask: bool = False
     probabilities: bool = False
+    doubt: bool = False
 
     def preparing(self) -> int:
         """Return the peak while the image is prepared, its result included."""
@@ -108,8 +112,8 @@ class Workload:
         return size if self.padded_shape == self.new_shape else 2 * size
 
     def output(self) -> int:
-        """Return the bytes of labels, and probabilities when they are wanted."""
-        per_voxel = self.label_bytes
+        """Return the bytes of labels, and of probabilities and doubts if wanted."""
+        per_voxel = self.label_bytes + self.doubt
         if self.probabilities:
             per_voxel += self.heads * FLOAT32
         return self.volume_voxels * per_voxel
@@ -128,6 +132,10 @@ class Workload:
         plane = window[1] * window[2] * FLOAT32
         source = plane * (2 * self.heads + 2 * self.carried)
         target = math.prod(self.cropped_shape[1:]) * FLOAT32
+        if self.doubt:
+            # Two planes of doubts, a third one at work, and a piece of logits.
+            source += 3 * plane + 4 * target
+            source += 3 * FLOAT32 * max(PIECE_VALUES, self.heads * window[2])
         if self.probabilities:
             return source + 4 * self.heads * target
         gathered = min(GATHER_VALUES * FLOAT32, self.heads * target)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 
 from napari_mednext.errors import ChannelError, ModelError, ResourceError
@@ -17,6 +16,7 @@ from napari_mednext.inference.engines import Engine, make_engine
 from napari_mednext.inference.ladder import Ladder, placements
 from napari_mednext.inference.preview import PreviewCallback, Previewer
 from napari_mednext.inference.quality import judge
+from napari_mednext.inference.results import Scores, segmentation_of
 from napari_mednext.inference.sides import with_sides
 from napari_mednext.inference.sliding import SlidingWindow
 from napari_mednext.models import ModelFolder, find_model
@@ -30,26 +30,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from napari_mednext.inference.memory import MemoryPlan
     from napari_mednext.progress import CancelFlag, ProgressCallback
 
-__all__ = ["Model", "SegmentationWithProbabilities", "load_model"]
-
-
-@dataclass(frozen=True)
-class SegmentationWithProbabilities(Segmentation):
-    """A segmentation and what it was decided from.
-
-    Parameters
-    ----------
-    probabilities : (k, z, y, x) float32
-        Softmax over background and labels, or with regions the sigmoid of each region.
-        Where the image was cropped away: background with certainty.
-    """
-
-    probabilities: NDArray[np.float32] = field(
-        default_factory=lambda: np.zeros((0, 0, 0, 0), dtype=np.float32)
-    )
+__all__ = ["Model", "load_model"]
 
 
 @dataclass
@@ -85,12 +71,13 @@ class Model:
         roi: Sequence[slice] | None = None,
         focus: Sequence[float] | None = None,
         probabilities: bool = False,
+        doubt: bool = False,
     ) -> MemoryPlan:
         """Return what segmenting a volume will take, without doing it.
 
         Parameters
         ----------
-        volume, settings, roi, focus, probabilities
+        volume, settings, roi, focus, probabilities, doubt
             As for :meth:`segment`.
 
         Returns
@@ -115,6 +102,7 @@ class Model:
             roi=roi,
             focus=focus,
             probabilities=probabilities,
+            doubt=doubt,
         )
         return case.memory
 
@@ -126,6 +114,7 @@ class Model:
         roi: Sequence[slice] | None = None,
         focus: Sequence[float] | None = None,
         probabilities: bool = False,
+        doubt: bool = False,
         sides: bool = False,
         on_progress: ProgressCallback | None = None,
         on_preview: PreviewCallback | None = None,
@@ -146,7 +135,12 @@ class Model:
         focus : (z, y, x) voxels, optional
             Where the user looks: tiles near it run first, when memory allows.
         probabilities : bool
-            Return a :class:`SegmentationWithProbabilities`.
+            The result also carries the probabilities of all classes, as a
+            :class:`napari_mednext.inference.SegmentationWithProbabilities` does.
+        doubt : bool
+            The result also carries the entropy of the prediction at every voxel, as a
+            :class:`napari_mednext.inference.SegmentationWithDoubt` does. Labels stay
+            what they are without it.
         sides : bool
             Give the left and right parts of paired labels values, names and colours of
             their own, as :class:`napari_mednext.labels.SidedLabels` says. Previews and
@@ -189,13 +183,20 @@ class Model:
             roi=roi,
             focus=focus,
             probabilities=probabilities,
+            doubt=doubt,
         )
         if on_progress is not None:
             on_progress(Progress(0, case.tiles, "preparing the volume"))
         try:
             data, repairs = self._input(case, cancel)
             labels = np.zeros(volume.grid.shape, dtype=self.label_dtype)
-            scores = self._empty_scores(volume, case) if probabilities else None
+            scores = Scores.empty(
+                volume,
+                self.folder.num_heads,
+                with_regions=case.decision.region_values is not None,
+                probabilities=probabilities,
+                doubt=doubt,
+            )
         except MemoryError as error:
             msg = (
                 f"segmenting {volume.name!r} needs more memory than there is: close "
@@ -208,6 +209,7 @@ class Model:
             can_work_in_pieces=engine.can_work_in_pieces,
         )
         ladder = Ladder(steps, engine)
+        inside = scores.through(case.cropped_view)
         confidence = ConfidenceMeter(case.decision)
         window = SlidingWindow(
             engine,
@@ -216,7 +218,8 @@ class Model:
             case.target,
             case.decision,
             case.cropped_view(labels),
-            probabilities=None if scores is None else case.cropped_view(scores),
+            probabilities=inside.probabilities,
+            doubt=inside.doubt,
             confidence=confidence,
             streamed=case.memory.mode == "streamed",
             previewer=self._previewer(on_preview, volume, case),
@@ -234,8 +237,14 @@ class Model:
             confidence,
             is_complete=roi is None,
         )
-        found = self._segmentation(volume, labels, scores, notes)
-        found = replace(found, quality=quality)
+        source: SourceHeader = replace(volume.source, notes=tuple(notes))
+        known = self.folder.labels
+        found = segmentation_of(
+            Segmentation(
+                labels, volume.grid, known.names, known.colors, source, quality
+            ),
+            scores,
+        )
         return found if sided is None else with_sides(found, sided, roi=roi)
 
     def _input(
@@ -274,6 +283,7 @@ class Model:
         roi: Sequence[slice] | None,
         focus: Sequence[float] | None,
         probabilities: bool,
+        doubt: bool,
     ) -> Case:
         """All that is known before the run."""
         self._check_channels(volume)
@@ -286,6 +296,7 @@ class Model:
             roi=roi,
             focus=focus,
             probabilities=probabilities,
+            doubt=doubt,
             footprints=self._footprints,
         )
 
@@ -301,14 +312,6 @@ class Model:
             )
             raise ChannelError(msg)
 
-    def _empty_scores(self, volume: Volume, case: Case) -> NDArray[np.float32]:
-        """Probabilities that say background everywhere."""
-        heads = self.folder.num_heads
-        scores = np.zeros((heads, *volume.grid.shape), dtype=np.float32)
-        if case.decision.region_values is None:
-            scores[0] = 1
-        return scores
-
     def _previewer(
         self, callback: PreviewCallback | None, volume: Volume, case: Case
     ) -> Previewer | None:
@@ -323,22 +326,6 @@ class Model:
             target=case.target,
             decision=case.decision,
             dtype=self.label_dtype,
-        )
-
-    def _segmentation(
-        self,
-        volume: Volume,
-        labels: NDArray[Any],
-        scores: NDArray[np.float32] | None,
-        notes: Sequence[str],
-    ) -> Segmentation:
-        """Put the result together."""
-        source: SourceHeader = replace(volume.source, notes=tuple(notes))
-        names, colors = self.folder.labels.names, self.folder.labels.colors
-        if scores is None:
-            return Segmentation(labels, volume.grid, names, colors, source)
-        return SegmentationWithProbabilities(
-            labels, volume.grid, names, colors, source, probabilities=scores
         )
 
 

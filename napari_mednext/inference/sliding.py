@@ -61,6 +61,8 @@ class SlidingWindow:
         The cropped output, usually a view of a larger array; written to.
     probabilities : (k, z, y, x) float32, optional
         The same for probabilities.
+    doubt : (z, y, x) uint8, optional
+        The same for the doubt.
     confidence : ConfidenceMeter, optional
         Told how sure the model is, plane by plane.
     streamed : bool
@@ -80,6 +82,7 @@ class SlidingWindow:
     decision: Decision
     labels: NDArray[Any]
     probabilities: NDArray[np.float32] | None = None
+    doubt: NDArray[np.uint8] | None = None
     confidence: ConfidenceMeter | None = None
     streamed: bool = False
     previewer: Previewer | None = None
@@ -219,6 +222,7 @@ class SlidingWindow:
             logits,
             self.decision,
             probabilities=probabilities,
+            doubt=None if self.doubt is None else self.doubt[region],
             confidence=self.confidence,
         )
 

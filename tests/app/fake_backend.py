@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 
+from napari_mednext.app.engine import WithDoubt
 from napari_mednext.errors import ChannelError
 from napari_mednext.progress import Progress, check_cancelled
 from napari_mednext.volume import Segmentation
@@ -50,9 +51,12 @@ class FakeBackend:
                         labels[done - 1 : done],
                     )
                 )
-        return Segmentation(
-            labels, volume.grid, names={1: "bright"}, source=volume.source
-        )
+        parts = {"names": {1: "bright"}, "source": volume.source}
+        if request["doubt"]:
+            # Voxels near zero could be either.
+            doubt = (255 * np.exp(-np.abs(volume.array[0]))).astype(np.uint8)
+            return WithDoubt(labels, volume.grid, **parts, doubt=doubt)
+        return Segmentation(labels, volume.grid, **parts)
 
 
 class Part:

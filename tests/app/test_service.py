@@ -14,9 +14,10 @@ import numpy as np
 import psutil
 import pytest
 
+from napari_mednext.app.engine import WithDoubt
 from napari_mednext.app.service import SegmentService
 from napari_mednext.errors import Cancelled, ChannelError, MednextError, ResourceError
-from napari_mednext.volume import SourceHeader, Volume, VoxelGrid
+from napari_mednext.volume import Segmentation, SourceHeader, Volume, VoxelGrid
 
 BACKEND = "tests.app.fake_backend:FakeBackend"
 ANGLE = np.radians(20)
@@ -77,6 +78,16 @@ def test_result_events_and_header_come_back_whole(shared, volume):
     for preview in previews:
         shown[preview.slices] = preview.labels
     np.testing.assert_array_equal(shown, result.array)
+
+
+def test_doubt_comes_where_it_is_asked_for(shared, volume):
+    plain = shared.segment(volume, model="plain")
+    result = shared.segment(volume, model="plain", doubt=True)
+    assert type(plain) is Segmentation
+    assert type(result) is WithDoubt
+    np.testing.assert_array_equal(result.array, plain.array)
+    wanted = (255 * np.exp(-np.abs(volume.array[0]))).astype(np.uint8)
+    np.testing.assert_array_equal(result.doubt, wanted)
 
 
 def test_arrays_of_any_memory_order_arrive(shared):

@@ -33,6 +33,7 @@ with SegmentService() as service:
         model=model,
         settings=InferenceSettings(device="cpu", step=1.0),
         probabilities=True,
+        doubt=True,
         on_progress=progress.append,
         on_preview=previews.append,
     )
@@ -48,7 +49,8 @@ assert "torch" not in sys.modules, "the parent imported torch"
 seen = np.full(volume.grid.shape, 255, np.uint8)
 for preview in previews:
     seen[preview.slices] = preview.labels
-np.savez(out, labels=result.array, scores=result.probabilities, seen=seen)
+found = {"labels": result.array, "doubt": result.doubt, "seen": seen}
+np.savez(out, scores=result.probabilities, **found)
 """
 
 
@@ -62,6 +64,7 @@ def test_result_equals_that_of_the_engine_in_this_process(tmp_path):
         model=model.path,
         settings=InferenceSettings(device="cpu", step=1.0),
         probabilities=True,
+        doubt=True,
     )
     out = tmp_path / "result.npz"
     done = subprocess.run(
@@ -79,4 +82,7 @@ def test_result_equals_that_of_the_engine_in_this_process(tmp_path):
     with np.load(out) as result:
         np.testing.assert_array_equal(result["labels"], expected.array)
         np.testing.assert_allclose(result["scores"], expected.probabilities, atol=1e-5)
+        doubts = result["doubt"].astype(int), expected.doubt.astype(int)
+        np.testing.assert_allclose(*doubts, atol=1)
+        assert expected.doubt.any()
         assert (result["seen"] != 255).any(), "no preview came"

@@ -200,10 +200,25 @@ def test_result_of_the_engine_is_sent_as_a_class_without_torch(monkeypatch):
         probabilities = np.zeros((2, *GRID.shape), np.float32)
 
     backend = InferenceBackend()
-    for made, expected in ((Odd, "Segmentation"), (Scored, "WithProbabilities")):
+
+    class Doubted(Odd):
+        doubt = np.full(GRID.shape, 7, np.uint8)
+
+    class Both(Doubted, Scored):
+        """Both of them."""
+
+    cases = {
+        Odd: "Segmentation",
+        Scored: "WithProbabilities",
+        Doubted: "WithDoubt",
+        Both: "WithDoubtAndProbabilities",
+    }
+    for made, expected in cases.items():
         result = made(LABELS.array, GRID, LABELS.names)
         monkeypatch.setattr(backend._engine, "segment", lambda r=result, **_: r)
         sent = backend.segment({}, on_progress=None, on_preview=None, cancel=None)
         assert type(sent).__name__ == expected
         np.testing.assert_array_equal(sent.array, LABELS.array)
         assert sent.names == {1: "one"}
+        for field in ("probabilities", "doubt"):
+            assert getattr(sent, field, None) is getattr(made, field, None)

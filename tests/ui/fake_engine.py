@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_mednext.app import Session
+from napari_mednext.app.engine import WithDoubt
 from napari_mednext.app.service import SegmentService
 from napari_mednext.errors import ChannelError
 from napari_mednext.labels import LabelSet, SidedLabels
@@ -43,6 +44,13 @@ def with_sides(segmentation):
             view[view == value] = to(value)
     split = SIDED.split
     return replace(segmentation, array=array, names=split.names, colors=split.colors)
+
+
+def doubt_of(array, edges):
+    """Large where a grey value lies near an edge between two labels."""
+    width = max((edges[-1] - edges[0]) / 8, 1e-6)
+    near = np.abs(array[..., None] - edges).min(axis=-1) / width
+    return np.rint(255 * np.exp(-near)).astype(np.uint8)
 
 
 class FakeEngine:
@@ -80,7 +88,7 @@ class FakeEngine:
                 time.sleep(0.01)
         notes = (*volume.source.notes, "the GPU ran out of memory: went on slowly")
         source = replace(volume.source, notes=notes) if what == "notes" else None
-        found = Segmentation(
+        parts = (
             labels,
             volume.grid,
             LABELS.names,
@@ -88,6 +96,9 @@ class FakeEngine:
             source or volume.source,
             Quality(DOUBTS if what == "doubtful" else ()),
         )
+        found = Segmentation(*parts)
+        if request.get("doubt"):
+            found = WithDoubt(*parts, doubt=doubt_of(array, edges))
         return with_sides(found) if request["sides"] else found
 
     def tiles(self, shape, focus):
