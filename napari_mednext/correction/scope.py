@@ -124,7 +124,19 @@ class Scope:
         -------
         Change or None
             None when the rules leave nothing to change.
+
+        Raises
+        ------
+        InputError
+            If the label does not fit into the type of the array.
         """
+        if self.label > np.iinfo(labels.dtype).max:
+            msg = (
+                f"labels of type {labels.dtype} hold values up to "
+                f"{np.iinfo(labels.dtype).max}, got {self.label}: open the case again, "
+                "so that it gets a wider type"
+            )
+            raise InputError(msg)
         box = whole_box(labels.shape) if box is None else box
         before = labels[box]
         may = self.open(labels, box)

@@ -99,3 +99,9 @@ def test_refuses_an_image_of_another_shape():
     labels = np.zeros(SHAPE, np.uint8)
     with pytest.raises(GeometryError, match="must have the shape of the labels"):
         scope.change(labels, labels > 0)
+
+
+def test_refuses_a_label_that_the_array_cannot_hold():
+    labels = np.zeros(SHAPE, np.uint8)
+    with pytest.raises(InputError, match="hold values up to 255, got 300"):
+        Scope(300).change(labels, labels == 0)
