@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_mednext.correction.change import Box, Change, bounding_box, whole_box
-from napari_mednext.correction.edits import Blocks, Edit
+from napari_mednext.correction.edits import Blocks, Edit, edit_head, slabs
 from napari_mednext.correction.history import History
 from napari_mednext.correction.provenance import (
     HUMAN,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from napari_mednext.correction.journal import Journal
 
-__all__ = ["Editing", "edit_head"]
+__all__ = ["Editing"]
 
 ChangeCallback = Callable[[Box], None]
 
@@ -176,9 +176,11 @@ class Editing:
         after = labels.astype(self.labels.dtype)
         provenance = np.full(after.shape, code, dtype=np.uint8)
         if keep_reviewed:
-            kept = is_reviewed(self.provenance[box])
-            after[kept] = self._known[box][kept]
-            provenance[kept] = self.provenance[box][kept]
+            known, sources = self._known[box], self.provenance[box]
+            for part in slabs(after.shape):
+                kept = is_reviewed(sources[part])
+                np.copyto(after[part], known[part], where=kept)
+                np.copyto(provenance[part], sources[part], where=kept)
         return self._write(box, after, provenance, title, is_human=False)
 
     def replace(
@@ -273,7 +275,7 @@ class Editing:
         else:
             painted = here == HUMAN
             provenance = np.where(painted, here, here & np.uint8(SOURCE_BITS))
-        return self._write(box, self._known[box].copy(), provenance, title, True)  # noqa: FBT003
+        return self._write(box, None, provenance, title, is_human=True)
 
     def undo(self) -> Edit | None:
         """Take the last step back; None when there is none.
@@ -312,17 +314,19 @@ class Editing:
     def _write(
         self,
         box: Box,
-        labels: NDArray[Any],
+        labels: NDArray[Any] | None,
         provenance: NDArray[np.uint8],
         title: str,
-        is_human: bool,  # noqa: FBT001 - one place, always named or last
+        *,
+        is_human: bool,
     ) -> Edit | None:
         """Write both arrays and make it a step, unless it changes nothing."""
         before = self._known[box].copy()
-        provenance_before = self.provenance[box].copy()
-        voxels = int(np.count_nonzero(before != labels))
-        if not voxels and np.array_equal(provenance_before, provenance):
+        labels = before if labels is None else labels
+        voxels = _differing(before, labels)
+        if not voxels and not _differing(self.provenance[box], provenance):
             return None
+        provenance_before = self.provenance[box].copy()
         place = self._placed(box)
         edit = Edit(self._next_number, place, title, time.time(), voxels, is_human)
         self._next_number += 1
@@ -344,10 +348,12 @@ class Editing:
     ) -> None:
         """Write both arrays, tell the journal, and tell whoever shows the labels."""
         with self._is_stepping:
-            known = self._known[box]
+            shown, known = self.labels[box], self._known[box]
             # Only what changes: a stroke that is being drawn stays on screen.
-            np.copyto(self.labels[box], labels, where=known != labels)
-            known[...] = labels
+            for part in slabs(labels.shape):
+                is_changed = known[part] != labels[part]
+                np.copyto(shown[part], labels[part], where=is_changed)
+                known[part] = labels[part]
             self.provenance[box] = provenance
             if self.journal is not None:
                 self.journal.append(head, edit)
@@ -386,15 +392,7 @@ class Editing:
             raise GeometryError(msg)
 
 
-def edit_head(edit: Edit, dtype: np.dtype[Any]) -> dict[str, Any]:
-    """Return what a journal's record says of an edit, beside its blocks."""
-    return {
-        "kind": "edit",
-        "number": edit.number,
-        "box": [[part.start, part.stop] for part in edit.box],
-        "dtype": np.dtype(dtype).name,
-        "title": edit.title,
-        "time": edit.time_s,
-        "voxels": edit.voxels,
-        "human": edit.is_human,
-    }
+def _differing(first: NDArray[Any], second: NDArray[Any]) -> int:
+    """Return how many voxels differ."""
+    parts = slabs(first.shape)
+    return sum(int(np.count_nonzero(first[p] != second[p])) for p in parts)

@@ -8,7 +8,7 @@ start gives the same labels, and why a crash while a label file is saved loses n
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,10 +17,14 @@ from numpy.typing import NDArray
 
 from napari_mednext.correction.change import Box
 
-__all__ = ["Blocks", "Edit", "pack", "unpack"]
+__all__ = ["Blocks", "Edit", "edit_head", "pack", "slabs", "unpack"]
 
 #: zlib's quickest level; labels are long runs, a higher one gains little.
 _LEVEL = 1
+#: A large array is worked on in parts of so many voxels, and unpacked in pieces of so
+#: many bytes: memory that is asked for anew costs more than the work in it.
+_SLAB = 2**21
+_PIECE = 2**18
 
 
 @dataclass(frozen=True)
@@ -122,13 +126,35 @@ class Edit:
         return self
 
 
+def edit_head(edit: Edit, dtype: np.dtype[Any]) -> dict[str, Any]:
+    """Return what a journal's record says of an edit, beside its blocks."""
+    return {
+        "kind": "edit",
+        "number": edit.number,
+        "box": [[part.start, part.stop] for part in edit.box],
+        "dtype": np.dtype(dtype).name,
+        "title": edit.title,
+        "time": edit.time_s,
+        "voxels": edit.voxels,
+        "human": edit.is_human,
+    }
+
+
+def slabs(shape: Sequence[int]) -> Iterator[slice]:
+    """Yield ranges of the first axis that hold a few million voxels each, in order."""
+    step = max(1, _SLAB // max(1, int(np.prod(shape[1:]))))
+    for start in range(0, shape[0], step):
+        yield slice(start, min(start + step, shape[0]))
+
+
 def pack(blocks: Blocks) -> bytes:
     """Return the four blocks compressed, one stream after the other."""
     packer = zlib.compressobj(_LEVEL)
     parts = []
     for array in blocks.arrays():
-        little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-        parts.append(packer.compress(np.ascontiguousarray(little).data))
+        for part in slabs(array.shape):
+            little = array[part].astype(array.dtype.newbyteorder("<"), copy=False)
+            parts.append(packer.compress(np.ascontiguousarray(little).data))
     parts.append(packer.flush())
     return b"".join(parts)
 
@@ -152,17 +178,18 @@ def unpack(packed: bytes, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> 
     """
     size = int(np.prod(shape))
     wanted = 2 * size * (dtype.itemsize + 1)
-    unpacker = zlib.decompressobj()
+    store, filled = np.empty(wanted, dtype=np.uint8), 0
     try:
-        raw = unpacker.decompress(packed, wanted)
+        for piece in _unpacked(packed):
+            part = store[filled : filled + len(piece)]
+            part[:] = np.frombuffer(piece, np.uint8)[: part.size]
+            filled += len(piece)
     except zlib.error as error:
         msg = f"the blocks of an edit cannot be unpacked: {error}"
         raise ValueError(msg) from error
-    if len(raw) != wanted or unpacker.unconsumed_tail:
-        msg = f"an edit of shape {shape} must have {wanted} bytes, got {len(raw)}"
+    if filled != wanted:
+        msg = f"an edit of shape {shape} must have {wanted} bytes, got {filled}"
         raise ValueError(msg)
-    # A bytearray is writable, and so are the arrays that look into it.
-    store = np.frombuffer(bytearray(raw), dtype=np.uint8)
     ends = np.cumsum([size * dtype.itemsize] * 2 + [size] * 2)[:-1]
     first, second, third, fourth = np.split(store, ends)
     labels = dtype.newbyteorder("<")
@@ -172,3 +199,17 @@ def unpack(packed: bytes, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> 
         third.reshape(shape),
         fourth.reshape(shape),
     )
+
+
+def _unpacked(packed: bytes) -> Iterator[bytes]:
+    """Yield what was packed, in pieces."""
+    unpacker = zlib.decompressobj()
+    for start in range(0, len(packed), _PIECE):
+        rest = packed[start : start + _PIECE]
+        while True:
+            piece = unpacker.decompress(rest, _PIECE)
+            yield piece
+            rest = unpacker.unconsumed_tail
+            # A full piece may have left output behind although all input is used.
+            if not rest and len(piece) < _PIECE:
+                break
