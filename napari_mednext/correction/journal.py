@@ -6,6 +6,7 @@ What could not be written stays in memory and is tried again, by itself and on d
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -34,6 +35,7 @@ __all__ = ["Journal", "payload_reader", "read_journal"]
 
 #: After a failure the next try comes by itself so much later, in seconds.
 RETRY_S = 5.0
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass
@@ -255,9 +257,10 @@ class Journal:
             self._file.close()
             self._file = None
         reason = error.strerror or str(error)
+        advice = "make room" if error.errno in _FULL else "make the folder writable"
         sentence = (
             f"the newest steps could not be written to {str(self.path.parent)!r} "
-            f"({reason[:1].lower()}{reason[1:]}): they are kept in memory, make room "
+            f"({reason[:1].lower()}{reason[1:]}): they are kept in memory, {advice} "
             "and save again"
         )
         with self._changed:

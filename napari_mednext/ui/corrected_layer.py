@@ -90,6 +90,8 @@ class Labels(layers.Labels):
             editing.take(box, TITLES.get(str(self.mode), "paint"))
         finally:
             self._is_painting = False
+            # Nobody reads napari's own history of this, which may hold whole volumes.
+            self._undo_history.clear()
 
     def _on_changed(self, box: Box) -> None:
         """Draw again, unless the change is on slices that are not shown."""

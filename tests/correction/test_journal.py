@@ -157,8 +157,17 @@ class Failing:
         self._write(file, content)
 
 
-@pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EROFS, errno.EIO])
-def test_what_cannot_be_written_is_kept_and_saved_by_a_retry(path, monkeypatch, reason):
+@pytest.mark.parametrize(
+    ("reason", "advice"),
+    [
+        (errno.ENOSPC, "make room"),
+        (errno.EROFS, "make the folder writable"),
+        (errno.EIO, "make the folder writable"),
+    ],
+)
+def test_what_cannot_be_written_is_kept_and_saved_by_a_retry(
+    path, monkeypatch, reason, advice
+):
     failing, told = Failing(monkeypatch), []
     journal = Journal(path, on_problem=told.append, retry_s=1000.0)
     journal.append({"kind": "edit", "number": 1}, edit(1, 1))
@@ -167,7 +176,8 @@ def test_what_cannot_be_written_is_kept_and_saved_by_a_retry(path, monkeypatch, 
     one, two = edit(2, 2), edit(3, 3)
     journal.append({"kind": "edit", "number": 2}, one)
     journal.append({"kind": "edit", "number": 3}, two)
-    with pytest.raises(StorageError, match="kept in memory, make room and save again"):
+    match = f"kept in memory, {advice} and save again"
+    with pytest.raises(StorageError, match=match):
         journal.flush()
     assert journal.pending == 2
     assert journal.problem is not None
