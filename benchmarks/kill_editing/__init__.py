@@ -1,0 +1,1 @@
+"""Killing an editing session at random moments, and looking for what is lost."""
