@@ -11,7 +11,6 @@ ATTRIBUTES = (
     "data",
     "scale",
     "translate",
-    "visible",
     "opacity",
     "blending",
     "colormap",
@@ -35,19 +34,17 @@ class Mirror:
     """A layer that looks as another one does, until :meth:`stop`.
 
     The array is shared, so nothing is copied; what is painted on the original shows
-    once :meth:`refresh` is called. The mirror cannot be painted on.
+    once :meth:`refresh` is called. The mirror cannot be painted on. Whether it is
+    visible is followed when :meth:`follow_visible` is called.
 
     Parameters
     ----------
     original : Image or Labels layer
-    viewer : napari viewer
-        Where the original is. While it shows 3D, hidden layers stay visible here.
     """
 
-    def __init__(self, original: Any, viewer: Any) -> None:
+    def __init__(self, original: Any) -> None:
         from napari.layers import Layer
 
-        self._viewer = viewer
         self.original = original
         self.layer = Layer.create(*original.as_layer_data_tuple())
         self.layer.editable = False
@@ -64,13 +61,10 @@ class Mirror:
         if self.layer.visible:
             self.layer.refresh(extent=False, thumbnail=False)
 
-    def follow(self, name: str) -> None:
-        """Copy one attribute of the original."""
-        if name == "visible" and self._viewer.dims.ndisplay == 3:
-            return
-        value = getattr(self.original, name)
-        if name == "data" or value is not getattr(self.layer, name):
-            setattr(self.layer, name, value)
+    def follow_visible(self) -> None:
+        """Be visible where the original is."""
+        if self.layer.visible != self.original.visible:
+            self.layer.visible = self.original.visible
 
     def stop(self) -> None:
         """Leave the original alone."""
@@ -79,4 +73,4 @@ class Mirror:
 
     def _on_changed(self, event: Any) -> None:
         if event.type in self._events:
-            self.follow(event.type)
+            setattr(self.layer, event.type, getattr(self.original, event.type))

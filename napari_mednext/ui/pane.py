@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Pane"]
 
+#: Width and height that a pane needs, in pixels.
+LEAST = (180, 130)
+
 
 class Pane(QWidget):
     """One plane through a point; a click or a drag on it asks for another point.
@@ -61,7 +64,7 @@ class Pane(QWidget):
         """Show nothing but the canvas, which is there to look and to point."""
         self.view.dims.hide()
         self.view.setAcceptDrops(False)
-        self.view.setMinimumSize(120, 120)
+        self.view.setMinimumSize(*LEAST)
         for widget in (self.view, self.view.canvas.native):
             widget.installEventFilter(self._keys)
         self.model.mouse_drag_callbacks.append(self._on_dragged)
@@ -81,23 +84,31 @@ class Pane(QWidget):
             return
         was_empty = not self.mirrors
         plane = self.plane
+        self._is_following = True
+        self._match(wanted)
+        self._is_following = False
+        if was_empty or plane is None:
+            self.fit()
+        self.show_point(self._point)
+
+    def _match(self, wanted: list[Any]) -> None:
+        """Have one mirror of each layer, in this order; those that fit are kept."""
         kept = {mirror.original.unique_id: mirror for mirror in self.mirrors}
         mirrors = []
         for layer in wanted:
             mirror = kept.pop(layer.unique_id, None)
-            mirrors.append(mirror or Mirror(layer, self._viewer))
+            mirrors.append(mirror or Mirror(layer))
+        layers = self.model.layers
         for mirror in kept.values():
             mirror.stop()
-        self._is_following = True
-        self.model.layers.clear()
-        for mirror in mirrors:
-            self.model.add_layer(mirror.layer)
-        self.model.layers.selection.clear()
-        self._is_following = False
+            layers.remove(mirror.layer)
+        for place, mirror in enumerate(mirrors):
+            if mirror.layer not in layers:
+                layers.insert(place, mirror.layer)
+            elif layers[place] is not mirror.layer:
+                layers.move(layers.index(mirror.layer), place)
+        layers.selection.clear()
         self.mirrors = mirrors
-        if was_empty or plane is None:
-            self.fit()
-        self.show_point(self._point)
 
     def show_plane(self, plane: str) -> None:
         """Show another plane, as a whole."""

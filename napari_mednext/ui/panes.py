@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakMethod
 
 import numpy as np
-from qtpy.QtCore import QEvent, QSize, QTimer
+from qtpy.QtCore import QEvent, QSize, QTimer, Signal
 from qtpy.QtWidgets import QBoxLayout, QWidget
 
 from napari_mednext.ui.pane import Pane
@@ -37,8 +37,13 @@ class Panes(QWidget):
     ----------
     napari_viewer : napari viewer
         Its last three axes are (z, y, x).
+
+    Notes
+    -----
+    ``ended`` is sent when the dock was closed.
     """
 
+    ended = Signal()
     _was_docked = False
 
     def __init__(self, napari_viewer: Any) -> None:
@@ -103,6 +108,7 @@ class Panes(QWidget):
         self._watch([])
         for pane in self.panes:
             pane.end()
+        self.ended.emit()
 
     def event(self, event: QEvent) -> bool:
         """End with the dock: napari only takes its parent away when it is closed."""
@@ -155,9 +161,6 @@ class Panes(QWidget):
         elif self.panes[0].plane == self.panes[1].plane:
             self.panes[0].show_plane("axial")
             self.panes[1].show_plane("coronal")
-        for pane in self.panes:
-            for mirror in pane.mirrors:
-                mirror.follow("visible")
         self._on_point()
 
     def _on_point(self, *_: object) -> None:
@@ -226,8 +229,18 @@ class Panes(QWidget):
         if self.isVisible() and not timer.isActive():
             timer.start()
 
+    def _on_shown(self, *_: object) -> None:
+        self._start(self._point_timer)
+
     def _show_point(self) -> None:
+        """Show the point, and the layers that the main viewer shows.
+
+        What is hidden while that is in 3D, is hidden for the sake of 3D.
+        """
+        is_flat = self._viewer.dims.ndisplay == 2
         for pane in self.panes:
+            for mirror in pane.mirrors if is_flat else ():
+                mirror.follow_visible()
             pane.show_point(self._point)
 
     def _show_paint(self) -> None:
@@ -238,9 +251,11 @@ class Panes(QWidget):
     def _watch(self, layers: list[Any]) -> None:
         """Follow what is painted on these layers, and on no others."""
         for old in self._watched:
+            old.events.visible.disconnect(self._on_shown)
             for event in _paint_events(old):
                 event.disconnect(self._on_painted)
         for layer in layers:
+            layer.events.visible.connect(self._on_shown)
             for event in _paint_events(layer):
                 event.connect(self._on_painted)
         self._watched = layers

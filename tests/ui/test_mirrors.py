@@ -24,9 +24,9 @@ def labels(viewer):
     return viewer.add_labels(np.zeros(SHAPE, np.uint8), **PLACE)
 
 
-def test_voxels_and_place_are_shared(viewer, image, labels):
+def test_voxels_and_place_are_shared(image, labels):
     for original in (image, labels):
-        mirror = Mirror(original, viewer).layer
+        mirror = Mirror(original).layer
         assert np.shares_memory(mirror.data, original.data)
         np.testing.assert_array_equal(mirror.scale, PLACE["scale"])
         np.testing.assert_array_equal(mirror.translate, PLACE["translate"])
@@ -34,16 +34,16 @@ def test_voxels_and_place_are_shared(viewer, image, labels):
         assert not mirror.editable
 
 
-def test_the_look_is_followed_until_the_end(viewer, image, labels):
-    scan, mask = Mirror(image, viewer), Mirror(labels, viewer)
+def test_the_look_is_followed_until_the_end(image, labels):
+    scan, mask = Mirror(image), Mirror(labels)
     image.contrast_limits = (-0.5, 0.25)
     image.colormap, image.gamma, image.opacity = "inferno", 0.7, 0.4
-    labels.contour, labels.opacity, labels.visible = 2, 0.3, False
+    labels.contour, labels.opacity = 2, 0.3
     labels.selected_label, labels.show_selected_label = 4, True
     assert tuple(scan.layer.contrast_limits) == (-0.5, 0.25)
     assert scan.layer.colormap.name == "inferno"
     assert (scan.layer.gamma, scan.layer.opacity) == (0.7, 0.4)
-    assert (mask.layer.contour, mask.layer.opacity, mask.layer.visible) == (2, 0.3, 0)
+    assert (mask.layer.contour, mask.layer.opacity) == (2, 0.3)
     assert (mask.layer.selected_label, mask.layer.show_selected_label) == (4, True)
     other = np.ones((4, 3, 2), np.uint8)
     labels.data = other
@@ -54,27 +54,20 @@ def test_the_look_is_followed_until_the_end(viewer, image, labels):
     assert (scan.layer.opacity, mask.layer.opacity) == (0.4, 0.3)
 
 
-def test_refreshing_shows_what_was_painted(viewer, labels):
-    mirror = Mirror(labels, viewer)
+def test_refreshing_shows_what_was_painted(labels):
+    mirror = Mirror(labels)
     drawn = []
     mirror.layer.events.set_data.connect(lambda: drawn.append(mirror.layer.data.max()))
     labels.data[2, 3, 4] = 6
     mirror.refresh()
     assert drawn == [6]
     labels.visible = False
+    assert mirror.layer.visible
+    mirror.follow_visible()
+    assert not mirror.layer.visible
     drawn.clear()
     mirror.refresh()
     assert drawn == []
-
-
-def test_what_3d_hides_stays_in_the_mirror(viewer, image):
-    mirror = Mirror(image, viewer)
-    viewer.dims.ndisplay = 3
-    image.visible = False
-    assert mirror.layer.visible
-    viewer.dims.ndisplay = 2
-    mirror.follow("visible")
-    assert not mirror.layer.visible
 
 
 def test_volumes_and_labels_have_mirrors(viewer, image, labels):
