@@ -17,6 +17,7 @@ from napari_mednext.cli.outcome import (
     VerboseOption,
 )
 from napari_mednext.cli.segment import segment
+from napari_mednext.cli.study import study
 from napari_mednext.cli.train import train_from_labels
 
 __all__ = ["application"]
@@ -29,6 +30,7 @@ application = typer.Typer(
 application.command("segment")(segment)
 application.command("demo")(demo)
 application.add_typer(models, name="models")
+application.add_typer(study, name="study")
 application.command("train-from-labels")(train_from_labels)
 application.command("evaluate")(evaluate)
 application.command("doctor")(doctor)
