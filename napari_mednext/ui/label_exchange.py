@@ -1,4 +1,7 @@
-"""Label tables of other programs for the labels of a study, both ways."""
+"""Label tables of other programs for the labels of a study, both ways.
+
+What reads and writes them is imported when it is needed: that takes a moment.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,6 @@ from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFileDialog, QMenu, QWidget
 
 from napari_mednext.errors import InputError
-from napari_mednext.formats.tables import TABLE_KINDS, read_table, write_table
 from napari_mednext.labels import LabelSet
 from napari_mednext.ui.single_job import SingleJob
 from napari_mednext.ui.wording import sentence
@@ -19,6 +21,7 @@ from napari_mednext.ui.wording import sentence
 if TYPE_CHECKING:
     from napari_mednext.app.open_case import OpenCase
     from napari_mednext.study import Study
+    from napari_mednext.ui.jobs import Job
 
 __all__ = ["ImportedLabels", "LabelExchange", "counted", "imported_labels"]
 
@@ -26,7 +29,7 @@ FILTERS = (
     "Label tables (*.txt *.label *.ctbl *.csv *.json *.nii *.nii.gz);;All files (*)"
 )
 #: Kinds whose file is changed, not replaced.
-_INTO_FILE = {"NIfTI": "header of a NIfTI mask", "nnU-Net": "nnU-Net dataset.json"}
+_INTO_FILE = {"NIfTI": "Header of a NIfTI mask", "nnU-Net": "nnU-Net dataset.json"}
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,8 @@ def imported_labels(path: Path, study: Study, case: OpenCase | None) -> Imported
     StorageError
         If the study cannot be read.
     """  # noqa: DOC501 - the latter two by what is called
+    from napari_mednext.formats.tables import read_table
+
     table = read_table(path)
     if not len(table.labels):
         msg = (
@@ -147,33 +152,29 @@ class LabelExchange(QObject):
             return
         labels = study.labels
 
+        def work(_: Job) -> tuple[str, ...]:
+            from napari_mednext.formats.tables import write_table
+
+            return write_table(labels, path, kind)
+
         def done(notes: tuple[str, ...]) -> None:
             text = f"Wrote {counted(len(labels))} to {path.name}."
             lines = [text, *(sentence(note) for note in notes)]
             self.said.emit("\n".join(lines), "warning" if notes else "done")
 
-        self._job.start(
-            lambda _: write_table(labels, path, kind),
-            f"MedNeXt: writing {path.name}",
-            done,
-        )
+        self._job.start(work, f"MedNeXt: writing {path.name}", done)
 
     def menu(self) -> QMenu:
         """Return a menu with the kinds of tables; its actions carry them as data."""
         menu = QMenu(self._parent)
         menu.setToolTipsVisible(True)
-        for kind, ending in TABLE_KINDS.items():
-            text = f"{kind} (*{ending})"
-            if kind in _INTO_FILE:
-                text = _INTO_FILE[kind][0].upper() + _INTO_FILE[kind][1:]
-            action = menu.addAction(text + "…")
-            action.setData(kind)
-            what = "Put into a file that is there" if kind == "NIfTI" else "Write"
-            action.setToolTip(f"{what}: names, values and colours")
+        menu.aboutToShow.connect(lambda: _fill(menu))
         return menu
 
     def _ask_target(self, study: Study, kind: str) -> Path | None:
         """Ask where to write; None when the user would rather not."""
+        from napari_mednext.formats.tables import TABLE_KINDS
+
         folder, ending = study.path.parent, TABLE_KINDS[kind]
         if kind == "NIfTI":
             name, _ = QFileDialog.getOpenFileName(
@@ -194,6 +195,17 @@ class LabelExchange(QObject):
             return None
         path = Path(name)
         return path if path.suffix else path.with_name(path.name + Path(usual).suffix)
+
+
+def _fill(menu: QMenu) -> None:
+    """Put the kinds of tables into a menu, unless they are there."""
+    from napari_mednext.formats.tables import TABLE_KINDS
+
+    for kind, ending in TABLE_KINDS.items() if menu.isEmpty() else ():
+        action = menu.addAction(_INTO_FILE.get(kind, f"{kind} (*{ending})") + "…")
+        action.setData(kind)
+        what = "Put into a file that is there" if kind == "NIfTI" else "Write"
+        action.setToolTip(f"{what}: names, values and colours")
 
 
 def counted(count: int) -> str:

@@ -215,7 +215,10 @@ def tables_come_and_go(bench, monkeypatch, tmp_path):
     targets["NIfTI"] = save_segmentation(mask, tmp_path / "mask.nii.gz")
     for kind, ending in TABLE_KINDS.items():
         targets.setdefault(kind, tmp_path / f"{kind.replace(' ', '')}{ending}")
+    panel.kinds.aboutToShow.emit()
+    panel.kinds.aboutToShow.emit()
     actions = {action.data(): action for action in panel.kinds.actions()}
+    assert len(actions) == len(panel.kinds.actions())
     assert list(actions) == list(TABLE_KINDS)
     for kind, path in targets.items():
         # One is typed without its ending.
