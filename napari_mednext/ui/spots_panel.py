@@ -69,7 +69,7 @@ class SpotsPanel(QWidget):
         self._review = SingleJob(self)
         self.count = QLabel(self)
         self.next = QPushButton("Ne&xt spot", self)
-        self.previous = IconButton("back", hint("previous_spot"), self)
+        self.previous = IconButton("previous", hint("previous_spot"), self)
         self.shown = QCheckBox("Show &doubt", self)
         self.table = SpotsTable(self)
         self.nothing = QLabel("Nothing stands out: no spot is worth a visit.", self)
