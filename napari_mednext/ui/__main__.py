@@ -1,4 +1,4 @@
-"""Start napari with the dock: ``python -m napari_mednext.ui [--demo] [FILES]``."""
+"""Start napari with a dock: ``python -m napari_mednext.ui [--demo] [FILES]``."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ __all__ = ["main"]
 
 PLUGIN = "napari-mednext"
 SEGMENT = "MedNeXt: Segment"
+STUDY = "MedNeXt: Study"
 #: Width and height of the window in pixels.
 WINDOW_SIZE = (1480, 920)
 #: Slice of the sample on which most labels show, as a fraction of its height.
@@ -41,6 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     register_plugin()
     viewer = napari.Viewer(title="napari · MedNeXt")
     viewer.window.resize(*WINDOW_SIZE)
+    if options.study:
+        _, study = viewer.window.add_plugin_dock_widget(PLUGIN, STUDY)
+        study.open_study(Path(options.study))
+        napari.run()
+        return 0
     _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, SEGMENT)
     run = _Run(viewer, dock, options)
     run.start()
@@ -135,6 +141,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("paths", nargs="*", help="scans to open")
     parser.add_argument(
         "--demo", action="store_true", help="open the sample head MR and segment it"
+    )
+    parser.add_argument(
+        "--study", metavar="FOLDER", help="open a study instead of scans"
     )
     parser.add_argument(
         "--screenshot", metavar="PATH", help="save a picture of the window and leave"

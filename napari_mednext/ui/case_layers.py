@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_mednext.correction.provenance import is_reviewed
-from napari_mednext.ui.bridge import image_layers, label_colormap, labels_layer
+from napari_mednext.ui.bridge import (
+    METADATA_KEY,
+    image_layers,
+    label_colormap,
+    labels_layer,
+)
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -67,8 +73,11 @@ class CaseLayers:
 
     def set_labels(self, labels: LabelSet) -> None:
         """Show other names and colours."""
-        chosen = self.labels.selected_label
+        chosen, is_solo = self.labels.selected_label, self.labels.show_selected_label
         self.labels.colormap = label_colormap(labels)
+        self.labels.show_selected_label = is_solo
+        origin = self.labels.metadata[METADATA_KEY]
+        self.labels.metadata[METADATA_KEY] = replace(origin, labels=labels)
         self.labels.features = {
             "index": [0, *(label.value for label in labels)],
             "name": ["background", *(label.name for label in labels)],

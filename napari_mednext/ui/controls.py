@@ -117,7 +117,8 @@ class PrimaryButton(QPushButton):
         font.setBold(True)
         font.setPointSizeF(font.pointSizeF() + 1 if font.pointSizeF() > 0 else 11)
         painter.setFont(font)
-        text = self.text().replace("&", "")
+        # Two ampersands are one, one marks the key of the button.
+        text = "&".join(part.replace("&", "") for part in self.text().split("&&"))
         width = painter.fontMetrics().horizontalAdvance(text)
         left = (self.width() - width - 24) // 2
         painter.drawPixmap(left, (self.height() - 16) // 2, self._picture)
