@@ -149,6 +149,16 @@ class Desk:
         ahead = self._ahead
         return ahead.name if ahead is not None and ahead.is_ready else None
 
+    def use_model(self, model: str | Path | None) -> None:
+        """Segment with another model from now on; what was made ready is dropped."""
+        with self._guard:
+            is_new, self.model = model != self.model, model
+            ahead = self._ahead if is_new else None
+            if is_new:
+                self._ahead = None
+        if ahead is not None:
+            ahead.discard()
+
     def yield_engine(self) -> None:
         """Stop segmenting ahead: somebody wants the engine now."""
         with self._guard:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["PATTERN", "ExportReport", "Exported", "export_study"]
+__all__ = ["PATTERN", "ExportReport", "Exported", "export_study", "file_names"]
 
 _LOG = logging.getLogger(__name__)
 #: How masks are called unless somebody says otherwise.
@@ -121,7 +121,7 @@ def export_study(
         If the folder cannot be made.
     """  # noqa: DOC501 - StorageError comes from make_folder
     chosen = _chosen(study, cases)
-    names = _file_names(study, chosen, pattern)
+    names = file_names(study, chosen, pattern)
     if file_format not in FILE_FORMATS:
         msg = (
             f"the format must be one of {', '.join(FILE_FORMATS)}, got "
@@ -167,8 +167,22 @@ def _chosen(study: Study, names: Sequence[str] | None) -> list[Case]:
     return chosen
 
 
-def _file_names(study: Study, cases: Sequence[Case], pattern: str) -> list[str]:
+def file_names(study: Study, cases: Sequence[Case], pattern: str) -> list[str]:
     """Return the file name of every case, without ending.
+
+    Parameters
+    ----------
+    study : Study
+        Open.
+    cases : sequence of Case
+        Of the study.
+    pattern : str
+        As :func:`export_study` takes it.
+
+    Returns
+    -------
+    list of str
+        In the order of the cases.
 
     Raises
     ------

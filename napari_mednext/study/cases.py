@@ -30,10 +30,11 @@ class Cases(CaseRows):
             None is any.
         text : str
             Words that must occur in name, comment or patient, in any case.
-        order : str
+        order : str or tuple of str
             ``given``: as added. ``doubt``: the most doubtful first, those without a
             figure last. ``random``: shuffled, for one study the same way every time,
-            cases in which a model found nothing last. ``name``: 2 before 10.
+            cases in which a model found nothing last. ``name``: 2 before 10. Or names:
+            those cases first, in that order, then the others as added.
 
         Returns
         -------

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["Order", "StateFilter", "matching", "neighbour", "ordered"]
 
 #: given: as added; doubt: the most doubtful first; random: shuffled, the same way every
-#: time, cases in which a model found nothing last; name: 2 before 10.
-Order = Literal["given", "doubt", "random", "name"]
+#: time, cases in which a model found nothing last; name: 2 before 10. Or names: those
+#: cases first, in that order, then the others as added.
+Order = Literal["given", "doubt", "random", "name"] | tuple[str, ...]
 StateFilter = CaseState | str | Iterable[CaseState | str] | None
 
 _DIGITS = re.compile(r"(\d+)")
@@ -31,7 +32,7 @@ def ordered(
     ----------
     cases : iterable of Case
         Not modified.
-    order : str
+    order : str or tuple of str
         One of `Order`.
     seed : str
         Which random order.
@@ -47,7 +48,11 @@ def ordered(
         digest = hashlib.sha256(f"{seed}:{case.name}".encode()).digest()
         return case.name in empty, digest
 
-    keys: dict[Order, Callable[[Case], tuple[object, ...]]] = {
+    if not isinstance(order, str):
+        places = {name: place for place, name in enumerate(order)}
+        last = len(places)
+        return sorted(cases, key=lambda c: (places.get(c.name, last), c.position))
+    keys: dict[str, Callable[[Case], tuple[object, ...]]] = {
         "given": lambda case: (case.position,),
         "doubt": lambda case: (case.doubt is None, -(case.doubt or 0.0), case.position),
         "random": shuffled,

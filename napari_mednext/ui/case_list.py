@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_mednext.app.case_order import case_order
 from napari_mednext.errors import MednextError
 from napari_mednext.study import CaseState
 from napari_mednext.ui.case_adding import CaseAdding
@@ -24,13 +25,14 @@ from napari_mednext.ui.controls import allow, labelled
 from napari_mednext.ui.flow_base import Phase, timer
 from napari_mednext.ui.jobs import explain
 from napari_mednext.ui.model_choice import ModelChoice
+from napari_mednext.ui.single_job import SingleJob
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from qtpy.QtGui import QKeyEvent, QShowEvent
 
-    from napari_mednext.study import Case
+    from napari_mednext.study import Case, Order
     from napari_mednext.ui.keys import KeyBinder
     from napari_mednext.ui.study_flow import StudyFlow
 
@@ -40,13 +42,13 @@ __all__ = ["ORDER_TITLES", "CaseListPanel"]
 ORDER_TITLES = {
     "given": "As given",
     "doubt": "Most doubtful first",
-    "random": "Random, empty last",
+    "random": "Random, foreground first",
     "name": "By name",
 }
 _ORDER_HINTS = {
     "given": "As the cases were added",
-    "doubt": "By the doubt of the model, in which small labels weigh as much as large",
-    "random": "Shuffled, the same way every time; where the model found nothing, last",
+    "doubt": "What the model doubts most; labels that few cases had before count more",
+    "random": "Shuffled, cases with foreground and rare labels more likely first",
     "name": "By name, 2 before 10",
 }
 #: What is typed is looked for when nothing was typed for so long, in ms.
@@ -94,6 +96,7 @@ class CaseListPanel(QWidget):
         self._flow = flow
         self.search = SearchLine(self)
         self.states = QComboBox(self)
+        self._ordering = SingleJob(self)
         self.orders = QComboBox(self)
         self.table = CaseTable(self)
         self.count = QLabel(self)
@@ -185,6 +188,7 @@ class CaseListPanel(QWidget):
         self.table.caseWanted.connect(self._on_wanted)
         self.model.modelChosen.connect(self._on_model)
         self.model.refused.connect(lambda text: flow.said.emit(text, "error"))
+        self._ordering.failed.connect(lambda text: flow.said.emit(text, "error"))
         self.export.clicked.connect(self._on_export)
         self.effort.clicked.connect(self._on_effort)
 
@@ -216,8 +220,19 @@ class CaseListPanel(QWidget):
         self._flow.filter = {
             "state": self.states.currentData() or None,
             "text": self.search.text(),
-            "order": self.orders.currentData(),
+            "order": "given",
         }
+        study, order = self._flow.study, self.orders.currentData()
+        if study is None or order not in ("doubt", "random"):
+            self._use_order(order)
+            return
+        self._ordering.start(
+            lambda _: case_order(study, order), "MedNeXt: ordering", self._use_order
+        )
+
+    def _use_order(self, order: Order) -> None:
+        """Show the cases in an order that was found."""
+        self._flow.filter = self._flow.filter | {"order": order}
         self._refresh()
 
     def _on_cases(self) -> None:
@@ -283,10 +298,10 @@ class CaseListPanel(QWidget):
         desk, model = self._flow.desk, self.model.chosen()
         if desk is None:
             return
-        desk.model = self.model.path()
+        desk.use_model(self.model.path())
         try:
             remember_model(
-                desk.study.path, name=model.name if model else "", path=desk.model
+                desk.study.path, name=model.name if model else "", path=self.model.path()
             )
         except MednextError as error:
             self._flow.said.emit(explain(error), "error")

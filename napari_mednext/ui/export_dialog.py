@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_mednext.app.exporting import PATTERN, _file_names
+from napari_mednext.app.exporting import PATTERN, file_names
 from napari_mednext.app.outputs import FILE_FORMATS
 from napari_mednext.errors import MednextError
 from napari_mednext.study import CaseState
@@ -247,7 +247,7 @@ class ExportDialog(QDialog):
             else:
                 wanted = _WITH_LABELS if which == _OPENED else which
                 self._chosen = study.cases(state=wanted)
-            names = _file_names(study, self._chosen, self.pattern.text())
+            names = file_names(study, self._chosen, self.pattern.text())
         except MednextError as error:
             self.example.setText(explain(error))
             return "the names cannot be used: see below them"
