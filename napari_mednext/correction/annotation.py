@@ -186,8 +186,9 @@ def open_annotation(
         provenance = _read_mask(files.provenance, volume, np.dtype(np.uint8))
         _check_shape(records, shape, files.journal)
         start, found = _replay_start(records, labels, provenance)
-        labels = np.zeros(shape, dtype) if labels is None else labels
-        provenance = np.zeros(shape, np.uint8) if provenance is None else provenance
+        # np.zeros would leave it to the first answer to ask the system for the memory.
+        labels = np.full(shape, 0, dtype) if labels is None else labels
+        provenance = np.full(shape, 0, np.uint8) if provenance is None else provenance
         edits = _edits(records, files.journal)
         _replay(records, edits, start, labels, provenance)
     except BaseException:

@@ -19,7 +19,8 @@ from napari_mednext.correction.change import Box
 
 __all__ = ["Blocks", "Edit", "edit_head", "pack", "slabs", "unpack"]
 
-#: zlib's quickest level; labels are long runs, a higher one gains little.
+#: zlib's quickest level, looking for runs only: labels are long runs, and this is as
+#: quick as looking for anything, with half the bytes.
 _LEVEL = 1
 #: A large array is worked on in parts of so many voxels, and unpacked in pieces of so
 #: many bytes: memory that is asked for anew costs more than the work in it.
@@ -149,7 +150,9 @@ def slabs(shape: Sequence[int]) -> Iterator[slice]:
 
 def pack(blocks: Blocks) -> bytes:
     """Return the four blocks compressed, one stream after the other."""
-    packer = zlib.compressobj(_LEVEL)
+    packer = zlib.compressobj(
+        _LEVEL, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_RLE
+    )
     parts = []
     for array in blocks.arrays():
         for part in slabs(array.shape):
