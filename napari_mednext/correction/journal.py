@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_mednext.correction.edits import Edit, pack
 from napari_mednext.correction.records import (
+    CHECK_SIZE,
     Record,
     first_line,
     read_payload,
@@ -35,6 +36,8 @@ __all__ = ["Journal", "payload_reader", "read_journal"]
 
 #: After a failure the next try comes by itself so much later, in seconds.
 RETRY_S = 5.0
+#: Records are written for so long before the disk is asked to keep them, in seconds.
+_BATCH_S = 0.2
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -45,6 +48,13 @@ class _Waiting:
     head: dict[str, Any]
     edit: Edit | None = None
     payload: bytes | None = None
+    place: int = 0
+
+    def leave(self, path: Path) -> None:
+        """Let the edit read its blocks in the file from now on."""
+        if self.edit is not None and self.payload is not None:
+            size = len(self.payload)
+            self.edit.leave_to(partial(read_payload, path, self.place, size))
 
 
 class Journal:
@@ -188,20 +198,48 @@ class Journal:
     def _run(self) -> None:
         """Write what waits until the journal is closed."""
         while self._wait_for_work():
-            waiting = self._waiting[0]
-            try:
-                self._write(waiting)
-            except OSError as error:
-                self._failed(error)
-                continue
+            written, error = self._write_batch()
             with self._changed:
-                self._waiting.popleft()
-                was, self._problem = self._problem, None
+                for _ in written:
+                    self._waiting.popleft()
+                was = self._problem
+                if error is None:
+                    self._problem = None
                 self._changed.notify_all()
-            if was is not None and self._on_problem is not None:
+            if error is not None:
+                self._failed(error)
+            elif was is not None and self._on_problem is not None:
                 self._on_problem(None)
         if self._file is not None:
             self._file.close()
+
+    def _write_batch(self) -> tuple[list[_Waiting], OSError | None]:
+        """Write what waits, then ask the disk to keep it; return what is kept.
+
+        What is written survives the end of the process at once. Asking the disk, for
+        the end of the whole machine, takes much longer, so it is done once for many.
+        """
+        good_end, start_s = self._end, time.monotonic()
+        written: list[_Waiting] = []
+        error: OSError | None = None
+        try:
+            while len(written) < len(self._waiting):
+                waiting = self._waiting[len(written)]
+                self._write(waiting)
+                written.append(waiting)
+                if time.monotonic() - start_s > _BATCH_S:
+                    break
+        except OSError as failed:
+            error = failed
+        try:
+            if written:
+                os.fsync(self._opened_file().fileno())
+        except OSError as failed:
+            # Nobody knows what of the batch is on disk: all of it is written again.
+            self._end, written, error = good_end, [], failed
+        for waiting in written:
+            waiting.leave(self.path)
+        return written, error
 
     def _wait_for_work(self) -> bool:
         """Wait until something can be written; False when the journal is closed."""
@@ -229,11 +267,8 @@ class Journal:
         file = self._opened_file()
         file.seek(self._end)
         _write_whole(file, encoded)
-        os.fsync(file.fileno())
-        start, self._end = self._end, self._end + len(encoded)
-        if edit is not None:
-            place = start + len(encoded) - 4 - len(payload)
-            edit.leave_to(partial(read_payload, self.path, place, len(payload)))
+        self._end += len(encoded)
+        waiting.place = self._end - CHECK_SIZE - len(payload)
 
     def _opened_file(self) -> FileIO:
         """Return the file; opened anew, it is cut to its good end."""

@@ -19,7 +19,15 @@ from napari_mednext.errors import FormatError, StorageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["SCHEMA", "Found", "Record", "first_line", "read_payload", "scan"]
+__all__ = [
+    "CHECK_SIZE",
+    "SCHEMA",
+    "Found",
+    "Record",
+    "first_line",
+    "read_payload",
+    "scan",
+]
 
 #: A journal that is not whole in its middle is kept under this ending.
 DAMAGED = ".damaged"
@@ -30,6 +38,8 @@ _NAME = b"napari-mednext journal "
 _LENGTHS = struct.Struct("<4sIQ")
 _MARK = b"edit"
 _CHECK = struct.Struct("<I")
+#: Bytes between the payload of a record and its end.
+CHECK_SIZE = _CHECK.size
 #: A head is a few hundred bytes; more is not ours.
 _MOST_HEAD = 2**20
 

@@ -241,3 +241,69 @@ def test_a_journal_that_cannot_be_read_is_named(tmp_path):
 def test_a_record_is_checked_as_a_whole():
     record = Record({"kind": "edit"}, b"payload")
     assert len(record.encode()) == 16 + len(b'{"kind":"edit"}') + 7 + 4
+
+
+def test_a_step_is_in_the_file_before_the_disk_has_answered(path, monkeypatch):
+    import threading
+
+    release, asked = threading.Event(), threading.Event()
+
+    def fsync(_):
+        asked.set()
+        release.wait(10)
+
+    monkeypatch.setattr(journal_module.os, "fsync", fsync)
+    journal = Journal(path)
+    journal.append({"kind": "edit", "number": 1}, edit())
+    assert asked.wait(10)
+    assert [r.head["number"] for r in scan(path)[0]] == [1]
+    assert journal.pending == 1
+    release.set()
+    journal.close()
+
+
+def test_what_the_disk_refused_to_keep_is_written_again(path, monkeypatch):
+    real, answers = journal_module.os.fsync, [OSError(errno.EIO, "input/output error")]
+
+    def fsync(number):
+        if answers:
+            raise answers.pop()
+        real(number)
+
+    monkeypatch.setattr(journal_module.os, "fsync", fsync)
+    journal = Journal(path, retry_s=1000.0)
+    one = edit(1, 1)
+    journal.append({"kind": "edit", "number": 1}, one)
+    with journal._changed:
+        assert journal._changed.wait_for(lambda: journal.problem is not None, 10)
+    np.testing.assert_array_equal(one.blocks().labels_after, blocks(1).labels_after)
+    assert journal.pending == 1
+    journal.append({"kind": "edit", "number": 2}, edit(2, 2))
+    journal.flush()
+    journal.close()
+    assert [r.head["number"] for r in scan(path)[0]] == [1, 2]
+
+
+def test_steps_before_one_that_cannot_be_written_are_kept(path, monkeypatch):
+    write = journal_module._write_whole
+    room = [len(first_line()) + 200]
+
+    def limited(file, content):
+        room[0] -= len(content)
+        if room[0] < 0:
+            room[0] += len(content)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(file, content)
+
+    monkeypatch.setattr(journal_module, "_write_whole", limited)
+    journal = Journal(path, retry_s=1000.0)
+    heads = [{"kind": "undo", "number": n, "note": "x" * 100} for n in (1, 2, 3)]
+    for head in heads:
+        journal.append(head)
+    with pytest.raises(StorageError, match="make room"):
+        journal.flush()
+    assert [r.head["number"] for r in scan(path)[0]] == [1]
+    assert journal.pending == 2
+    room[0] = 10_000
+    journal.close()
+    assert [r.head["number"] for r in scan(path)[0]] == [1, 2, 3]
