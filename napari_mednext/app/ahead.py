@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING
 
-from napari_mednext.errors import Cancelled
+from napari_mednext.errors import MednextError
+from napari_mednext.progress import check_cancelled
 
 if TYPE_CHECKING:
     from napari_mednext.app.open_case import OpenCase
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Ahead"]
 
+_LOG = logging.getLogger(__name__)
 #: How often somebody who waits for a case looks at the cancel flag, in seconds.
 _POLL_S = 0.05
 
@@ -36,7 +39,7 @@ class Ahead:
 
     @property
     def is_over(self) -> bool:
-        """Whether it is ready, or will not be."""
+        """Whether it is ready, or will not be and holds nothing."""
         return self._over.is_set()
 
     @property
@@ -49,23 +52,26 @@ class Ahead:
         with self._guard:
             if not self._is_unwanted:
                 self._case, case = case, None
+        try:
+            _let_go(case)
+        finally:
             self._over.set()
-        if case is not None:
-            case.close()
+
+    def wait(self, cancel: CancelFlag | None) -> None:
+        """Wait until it is over; ``Cancelled`` when nobody waits any more."""
+        while not self._over.wait(_POLL_S):
+            check_cancelled(cancel)
 
     def take(self, cancel: CancelFlag | None) -> OpenCase | None:
         """Wait for the case and return it, None when it could not be made ready.
 
-        Raises
-        ------
-        Cancelled
-            If nobody waits any more.
+        ``Cancelled`` when nobody waits any more; then it is stopped, too.
         """
-        while not self._over.wait(_POLL_S):
-            if cancel is not None and cancel.is_set():
-                self.discard()
-                msg = "the work was cancelled"
-                raise Cancelled(msg)
+        try:
+            self.wait(cancel)
+        except BaseException:
+            self.discard()
+            raise
         with self._guard:
             case, self._case = self._case, None
         return case
@@ -76,5 +82,14 @@ class Ahead:
         with self._guard:
             self._is_unwanted = True
             case, self._case = self._case, None
-        if case is not None:
-            case.close()
+        _let_go(case)
+
+
+def _let_go(case: OpenCase | None) -> None:
+    """Close a case that nobody has seen: no person's work is in it."""
+    if case is None:
+        return
+    try:
+        case.close()
+    except MednextError:
+        _LOG.info("%s was made ready for nothing", case.name, exc_info=True)

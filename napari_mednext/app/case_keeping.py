@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_mednext.app.open_case import Answer, OpenCase, dice_by_label
 from napari_mednext.correction.provenance import REVIEWED
-from napari_mednext.errors import GeometryError
+from napari_mednext.errors import GeometryError, StorageError
 from napari_mednext.formats import open_volume, save_segmentation
 from napari_mednext.study import CaseState
 from napari_mednext.volume import Segmentation, Volume, reorient
@@ -35,38 +35,53 @@ def keep_answer(study: Study, case: OpenCase, answer: Answer) -> None:
             mask = on_grid(array, case.volume, case.labels)
             save_segmentation(mask, path, overwrite=True)
     _keep_figures(study, case.name, answer, case.spacing)
+    study.set_prediction(case.name, answer.version.code)
     case.answer = answer
 
 
 def save_case(study: Study, case: OpenCase) -> None:
     """Fold the steps into the files, and renew the training labels.
 
+    Does nothing for a case that is closed, or that another window has.
     ``StorageError`` when something cannot be written; nothing is lost by that.
     """
-    if case.is_read_only:
-        return
-    case.annotation.save(case.labels)
-    _, labels, provenance = case.editing.recorded()
-    training = study.folder.training_label(case.name)
-    if (provenance & REVIEWED).any() or training.exists():
-        mask = on_grid(labels, case.volume, case.labels)
-        study.write_training_label(case.name, mask, provenance)
-    _keep_effort(study, case)
+    with case.keeping:
+        if case.is_read_only or case.is_closed:
+            return
+        case.annotation.save(case.labels)
+        _, labels, provenance = case.editing.recorded()
+        training = study.folder.training_label(case.name)
+        if (provenance & REVIEWED).any() or training.exists():
+            mask = on_grid(labels, case.volume, case.labels)
+            study.write_training_label(case.name, mask, provenance)
+        if case.is_worked_on:
+            touch_case(study, case)
+        _keep_effort(study, case)
 
 
 def accept_case(study: Study, case: OpenCase) -> None:
     """Tick the whole case as reviewed, save it, and count it as done.
 
-    ``StorageError`` when something cannot be written: the case keeps its state,
-    its steps are kept, and it can be accepted again.
+    Raises
+    ------
+    StorageError
+        If another window has the case; or if something cannot be written: the case
+        keeps its state, its steps are kept, and it can be accepted again.
     """
-    case.editing.review(title="accept")
-    save_case(study, case)
-    dice: dict[int, float] = {}
-    if case.answer is not None:
-        dice = dice_by_label(case.answer.labels, case.editing.labels, case.labels)
-    study.add_effort(case.name, model=case.code, dice=dice)
-    study.set_state(case.name, CaseState.ACCEPTED)
+    if case.is_read_only:
+        msg = (
+            f"{case.name!r} must be accepted in the window that has it, but "
+            f"{case.holder}: close it there and open it again"
+        )
+        raise StorageError(msg)
+    with case.keeping:
+        case.editing.review(title="accept")
+        save_case(study, case)
+        dice: dict[int, float] = {}
+        if case.answer is not None:
+            dice = dice_by_label(case.answer.labels, case.editing.labels, case.labels)
+        study.add_effort(case.name, model=case.code, dice=dice)
+        study.set_state(case.name, CaseState.ACCEPTED)
 
 
 def _keep_figures(
@@ -85,17 +100,20 @@ def _keep_figures(
 
 
 def _keep_effort(study: Study, case: OpenCase) -> None:
-    """Book the work since the last time."""
+    """Book the work since the last time; what cannot be booked stays for the next."""
     editing = case.editing
-    strokes, editing.strokes = editing.strokes, 0
-    voxels, editing.voxels_changed = editing.voxels_changed, 0
+    case.unbooked_s += case.clock.take()
+    seconds, strokes, voxels = case.unbooked_s, editing.strokes, editing.voxels_changed
     study.add_effort(
         case.name,
         model=case.code,
-        seconds=case.clock.take(),
+        seconds=seconds,
         strokes=strokes,
         voxels_changed=voxels,
     )
+    case.unbooked_s -= seconds
+    editing.strokes -= strokes
+    editing.voxels_changed -= voxels
 
 
 def touch_case(study: Study, case: OpenCase) -> None:

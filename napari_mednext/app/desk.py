@@ -82,6 +82,8 @@ class Desk:
         self._on_problem = on_problem
         self._guard = threading.Lock()
         self._ahead: Ahead | None = None
+        #: Those that were stopped, and hold their case until they are over.
+        self._stopping: list[Ahead] = []
         self._is_closed = False
 
     def open(
@@ -112,36 +114,38 @@ class Desk:
             ahead = self._ahead
             if ahead is not None and ahead.name == name:
                 self._ahead = None
+                self._stopping.append(ahead)
             elif ahead is not None and not ahead.is_over:
-                ahead.cancel.set()  # the case in hand goes first
+                self._drop()  # the case in hand goes first
         if ahead is not None and ahead.name == name:
             ready = ahead.take(cancel)
             if ready is not None:
                 return ready
+        self._wait_for(name, cancel)
         return self._open(name, on_progress, on_preview, cancel)
 
     def prepare(self, name: str) -> None:
         """Make a case ready, so that :meth:`open` gives it at once; ends when it is.
 
-        Errors are kept for :meth:`open`, which then tries itself.
+        Errors are kept for :meth:`open`, which then tries itself, as it does with a
+        case that another window has: it may be free by then.
         """
         with self._guard:
-            if self._is_closed:
+            if self._is_closed or (self._ahead and self._ahead.name == name):
                 return
-            former = self._ahead
-            if former is not None and former.name == name:
-                return
+            self._drop()
             ahead = self._ahead = Ahead(name)
-        if former is not None:
-            former.discard()
+        opened = None
         try:
-            ahead.finish(self._open(name, None, None, ahead.cancel))
+            self._wait_for(name, ahead.cancel)
+            opened = self._open(name, None, None, ahead.cancel)
+            if opened.is_read_only:
+                opened.close()
+                opened = None
         except MednextError:
             _LOG.info("%s could not be made ready", name, exc_info=True)
-            ahead.finish(None)
-        except BaseException:
-            ahead.finish(None)
-            raise
+        finally:
+            ahead.finish(opened)
 
     @property
     def prepared(self) -> str | None:
@@ -153,21 +157,14 @@ class Desk:
         """Segment with another model from now on; what was made ready is dropped."""
         with self._guard:
             is_new, self.model = model != self.model, model
-            ahead = self._ahead if is_new else None
             if is_new:
-                self._ahead = None
-        if ahead is not None:
-            ahead.discard()
+                self._drop()
 
     def yield_engine(self) -> None:
         """Stop segmenting ahead: somebody wants the engine now."""
         with self._guard:
-            ahead = self._ahead
-            if ahead is not None and not ahead.is_over:
-                ahead.cancel.set()
-                self._ahead = None
-        if ahead is not None and ahead.cancel.is_set():
-            ahead.discard()
+            if self._ahead is not None and not self._ahead.is_over:
+                self._drop()
 
     def segment(
         self,
@@ -213,21 +210,19 @@ class Desk:
         keep_answer(self.study, case, answer)
 
     def save(self, case: OpenCase) -> None:
-        """Fold the steps into the files, and renew the training labels.
-
-        ``StorageError`` when something cannot be written; nothing is lost by that.
-        """
+        """Fold the steps into the files; ``StorageError`` when that cannot be done."""
         save_case(self.study, case)
 
     def touch(self, case: OpenCase) -> None:
-        """Say that a person is working on a case; call it after the first step."""
-        touch_case(self.study, case)
+        """Say that a person works on a case, unless it is closed, perhaps accepted."""
+        with case.keeping:
+            if not case.is_closed:
+                touch_case(self.study, case)
 
     def accept(self, case: OpenCase) -> None:
         """Tick the whole case as reviewed, save it, and count it as done.
 
-        ``StorageError`` when something cannot be written: the case keeps its state,
-        its steps are kept, and it can be accepted again.
+        ``StorageError`` when another window has it, or something cannot be written.
         """
         accept_case(self.study, case)
 
@@ -235,22 +230,40 @@ class Desk:
         """Set a case aside for somebody to look at, with a comment."""
         self.study.set_state(case.name, CaseState.FLAGGED, comment=comment)
 
-    def put_away(self, case: OpenCase) -> None:
-        """Save a case and let others have it.
+    def put_away(self, case: OpenCase, *, accept: bool = False) -> None:
+        """Save a case, or accept it, and let others have it; a second time is nothing.
 
         ``StorageError`` when it cannot be saved; then it stays open.
         """
-        if not case.is_read_only:
-            self.save(case)
-        case.close()
+        with case.keeping:
+            if case.is_closed:
+                return
+            if accept:
+                self.accept(case)
+            else:
+                self.save(case)
+            case.close()
 
     def close(self) -> None:
         """Stop what is being made ready, and let go of it."""
         with self._guard:
             self._is_closed = True
-            ahead, self._ahead = self._ahead, None
+            self._drop()
+
+    def _drop(self) -> None:
+        """Stop what is being made ready; the guard is held."""
+        ahead, self._ahead = self._ahead, None
+        self._stopping = [each for each in self._stopping if not each.is_over]
         if ahead is not None:
+            self._stopping.append(ahead)
             ahead.discard()
+
+    def _wait_for(self, name: str, cancel: CancelFlag | None) -> None:
+        """Wait until nobody who was stopped here holds a case any more."""
+        with self._guard:
+            stopping = [each for each in self._stopping if each.name == name]
+        for each in stopping:
+            each.wait(cancel)
 
     def _open(
         self,
@@ -306,8 +319,11 @@ class Desk:
     ) -> None:
         """Find what a model said, and give a fresh case its first labels."""
         editing, case = opened.editing, opened.case
-        is_fresh = (
-            not editing.history.done and not opened.annotation.files.labels.exists()
+        # What was taken back was there: whoever did so wants no labels again.
+        is_fresh = not (
+            editing.history.done
+            or editing.history.undone
+            or opened.annotation.files.labels.exists()
         )
         opened.answer = self._known_answer(opened)
         wants_answer = opened.answer is None and is_fresh and case.labels is None
@@ -319,7 +335,6 @@ class Desk:
                 cancel=cancel,
             )
             self.keep_answer(opened, answer)
-            self.study.set_prediction(case.name, answer.version.code)
             opened.notes = (*opened.notes, *notes)
         if not is_fresh or opened.is_read_only:
             opened.opening = editing.labels.copy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,7 @@ class Answer:
     doubt: NDArray[np.uint8] | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class OpenCase:
     """A case that is open in this window.
 
@@ -61,6 +62,14 @@ class OpenCase:
         Who has it then.
     notes : tuple of str
         What was noticed while opening.
+    opening : (z, y, x) uint8 or uint16, optional
+        The labels when it was opened.
+    is_worked_on : bool
+        Whether somebody changed it in this sitting; whoever shows the case says so.
+    unbooked_s : float
+        Active seconds that could not be written to the ledger yet.
+    keeping : lock
+        Held while the case is saved, accepted or closed: one at a time.
     """
 
     case: Case
@@ -72,6 +81,10 @@ class OpenCase:
     holder: str = ""
     notes: tuple[str, ...] = ()
     opening: NDArray[Any] | None = field(default=None, repr=False)
+    is_worked_on: bool = False
+    unbooked_s: float = 0.0
+    keeping: threading.RLock = field(default_factory=threading.RLock, repr=False)
+    _is_closed: bool = field(default=False, init=False)
 
     @property
     def name(self) -> str:
@@ -82,6 +95,11 @@ class OpenCase:
     def is_read_only(self) -> bool:
         """Whether nothing can be changed here."""
         return self.annotation.is_read_only
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether others may have the case."""
+        return self._is_closed
 
     @property
     def volume(self) -> Volume:
@@ -109,11 +127,13 @@ class OpenCase:
         ``StorageError`` when steps could not be written; the case is let go all the
         same.
         """
-        try:
-            self.annotation.close()
-        finally:
-            if self.lock is not None:
-                self.lock.release()
+        with self.keeping:
+            self._is_closed = True
+            try:
+                self.annotation.close()
+            finally:
+                if self.lock is not None:
+                    self.lock.release()
 
 
 def dice_by_label(

@@ -175,15 +175,16 @@ def open_annotation(
         If the journal cannot be written or read.
     """
     shape = volume.grid.shape
-    if read_only:
-        journal, (records, _) = None, read_journal(files.journal)
-    else:
+    journal = None
+    if not read_only:
         journal = Journal(files.journal, on_problem=on_problem)
-        records = journal.records
         _remove_drafts(files)
     try:
         labels = _read_mask(files.labels, volume, np.dtype(dtype))
         provenance = _read_mask(files.provenance, volume, np.dtype(np.uint8))
+        # Whoever has the case may be saving it: of the files that were just read, the
+        # journal tells afterwards which steps they have.
+        records = journal.records if journal else read_journal(files.journal)[0]
         _check_shape(records, shape, files.journal)
         start, found = _replay_start(records, labels, provenance)
         # np.zeros would leave it to the first answer to ask the system for the memory.

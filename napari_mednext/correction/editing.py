@@ -87,7 +87,7 @@ class Editing:
         self.history = History() if history is None else history
         #: Called with the box after each change that came through this object.
         self.on_change: list[ChangeCallback] = []
-        #: Steps and voxels of this sitting, for the effort ledger.
+        #: Steps of a person that changed labels, and voxels, for the effort ledger.
         self.strokes = 0
         self.voxels_changed = 0
         self._known = labels.copy()
@@ -332,7 +332,7 @@ class Editing:
         self._next_number += 1
         edit.hold(Blocks(before, labels, provenance_before, provenance))
         self.history.add(edit)
-        if is_human:
+        if is_human and voxels:  # a tick is no stroke
             self.strokes += 1
             self.voxels_changed += voxels
         self._do(box, labels, provenance, edit_head(edit, labels.dtype), edit)

@@ -273,3 +273,26 @@ def test_the_labels_to_export_are_a_copy_with_names(volume, files):
     assert segmentation.names == LABELS.names
     assert segmentation.source.grid == volume.source.grid
     annotation.close()
+
+
+def test_a_second_window_that_opens_during_a_save_sees_one_state(
+    volume, files, monkeypatch
+):
+    with_journal = open_annotation(volume, files)
+    paint(with_journal, 1)
+    with_journal.save(LABELS)
+    read = annotation_module._read_mask
+
+    def read_during_a_save(path, *arguments):
+        if path == files.labels:
+            paint(with_journal, 2)
+            with_journal.save(LABELS)
+            paint(with_journal, 3)
+            with_journal.save(LABELS)
+        return read(path, *arguments)
+
+    monkeypatch.setattr(annotation_module, "_read_mask", read_during_a_save)
+    other = open_annotation(volume, files, read_only=True)
+    same(other, state(with_journal))
+    assert titles(other) == ["paint 1", "paint 2", "paint 3"]
+    with_journal.close()

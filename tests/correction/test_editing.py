@@ -150,6 +150,8 @@ def test_strokes_and_voxels_are_counted_for_people_only(editing):
     assert (editing.strokes, editing.voxels_changed) == (0, 0)
     editing.apply(Change(BOX, block()), "fill")
     assert (editing.strokes, editing.voxels_changed) == (1, 12)
+    editing.review()  # a tick is no stroke
+    assert (editing.strokes, editing.voxels_changed) == (1, 12)
 
 
 @pytest.mark.parametrize("array", [np.zeros(SHAPE, np.int32), np.zeros((3, 3))])
