@@ -36,8 +36,6 @@ __all__ = ["Journal", "payload_reader", "read_journal"]
 
 #: After a failure the next try comes by itself so much later, in seconds.
 RETRY_S = 5.0
-#: Records are written for so long before the disk is asked to keep them, in seconds.
-_BATCH_S = 0.2
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -48,6 +46,7 @@ class _Waiting:
     head: dict[str, Any]
     edit: Edit | None = None
     payload: bytes | None = None
+    start: int = 0
     place: int = 0
 
     def leave(self, path: Path) -> None:
@@ -55,6 +54,32 @@ class _Waiting:
         if self.edit is not None and self.payload is not None:
             size = len(self.payload)
             self.edit.leave_to(partial(read_payload, path, self.place, size))
+
+
+class _Sync:
+    """Asks the disk to keep a file, in a thread of its own."""
+
+    def __init__(self, file: FileIO, records: int, told: threading.Condition) -> None:
+        self.records = records
+        self.is_done = False
+        self.error: OSError | None = None
+        self._file = file
+        self._told = told
+        self._thread = threading.Thread(target=self._run, name="sync", daemon=True)
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait until the disk has answered."""
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            self.error = error
+        with self._told:
+            self.is_done = True
+            self._told.notify_all()
 
 
 class Journal:
@@ -94,6 +119,8 @@ class Journal:
         self.records, self._end = read_journal(path)
         self._position = 1 + max((r.head["seq"] for r in self.records), default=0)
         self._waiting: deque[_Waiting] = deque()
+        #: So many of them, from the first, are in the file already.
+        self._written = 0
         self._changed = threading.Condition()
         self._problem: str | None = None
         self._tries = 0
@@ -198,10 +225,11 @@ class Journal:
     def _run(self) -> None:
         """Write what waits until the journal is closed."""
         while self._wait_for_work():
-            written, error = self._write_batch()
+            kept, error = self._write_and_sync()
             with self._changed:
-                for _ in written:
-                    self._waiting.popleft()
+                for _ in range(kept):
+                    self._waiting.popleft().leave(self.path)
+                self._written -= kept
                 was = self._problem
                 if error is None:
                     self._problem = None
@@ -213,33 +241,39 @@ class Journal:
         if self._file is not None:
             self._file.close()
 
-    def _write_batch(self) -> tuple[list[_Waiting], OSError | None]:
-        """Write what waits, then ask the disk to keep it; return what is kept.
+    def _write_and_sync(self) -> tuple[int, OSError | None]:
+        """Write what waits, and have the disk keep it; return how much it keeps.
 
-        What is written survives the end of the process at once. Asking the disk, for
-        the end of the whole machine, takes much longer, so it is done once for many.
+        What is written survives the end of the process at once. What the disk keeps
+        survives a power cut; asking it takes much longer, so further records are
+        written meanwhile.
         """
-        good_end, start_s = self._end, time.monotonic()
-        written: list[_Waiting] = []
+        sync: _Sync | None = None
         error: OSError | None = None
-        try:
-            while len(written) < len(self._waiting):
-                waiting = self._waiting[len(written)]
-                self._write(waiting)
-                written.append(waiting)
-                if time.monotonic() - start_s > _BATCH_S:
-                    break
-        except OSError as failed:
-            error = failed
-        try:
-            if written:
-                os.fsync(self._opened_file().fileno())
-        except OSError as failed:
-            # Nobody knows what of the batch is on disk: all of it is written again.
-            self._end, written, error = good_end, [], failed
-        for waiting in written:
-            waiting.leave(self.path)
-        return written, error
+        while error is None and (sync is None or not self._wait_for(sync)):
+            try:
+                while self._written < len(self._waiting):
+                    self._write(self._waiting[self._written])
+                    self._written += 1
+            except OSError as failed:
+                error = failed
+            if sync is None and self._written and self._file is not None:
+                sync = _Sync(self._file, self._written, self._changed)
+        if sync is None:
+            return 0, error
+        sync.join()
+        if sync.error is not None:
+            # Nobody knows what is on disk: everything since is written again.
+            self._end, self._written = self._waiting[0].start, 0
+            return 0, sync.error
+        return sync.records, error
+
+    def _wait_for(self, sync: _Sync) -> bool:
+        """Wait for the disk, or for more to write; return whether the disk is done."""
+        with self._changed:
+            while not sync.is_done and self._written == len(self._waiting):
+                self._changed.wait()
+            return sync.is_done
 
     def _wait_for_work(self) -> bool:
         """Wait until something can be written; False when the journal is closed."""
@@ -267,7 +301,7 @@ class Journal:
         file = self._opened_file()
         file.seek(self._end)
         _write_whole(file, encoded)
-        self._end += len(encoded)
+        waiting.start, self._end = self._end, self._end + len(encoded)
         waiting.place = self._end - CHECK_SIZE - len(payload)
 
     def _opened_file(self) -> FileIO:
