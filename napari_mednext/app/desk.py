@@ -110,13 +110,12 @@ class Desk:
         OpenCase
             Read-only when another window has it.
         """
+        self.yield_engine(name)
         with self._guard:
             ahead = self._ahead
             if ahead is not None and ahead.name == name:
                 self._ahead = None
                 self._stopping.append(ahead)
-            elif ahead is not None and not ahead.is_over:
-                self._drop()  # the case in hand goes first
         if ahead is not None and ahead.name == name:
             ready = ahead.take(cancel)
             if ready is not None:
@@ -160,10 +159,11 @@ class Desk:
             if is_new:
                 self._drop()
 
-    def yield_engine(self) -> None:
-        """Stop segmenting ahead: somebody wants the engine now."""
+    def yield_engine(self, name: str = "") -> None:
+        """Stop segmenting ahead, unless the case of this name: the engine is wanted."""
         with self._guard:
-            if self._ahead is not None and not self._ahead.is_over:
+            ahead = self._ahead
+            if ahead is not None and not ahead.is_over and ahead.name != name:
                 self._drop()
 
     def segment(

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari import layers
 
-from napari_mednext.correction.change import whole_box
+from napari_mednext.correction.change import Change, whole_box
+from napari_mednext.errors import GeometryError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,6 +63,45 @@ class Labels(layers.Labels):
             self.events.paint.disconnect(self._on_painted)
             if self._on_changed in editing.on_change:
                 editing.on_change.remove(self._on_changed)
+
+    @property
+    def data(self) -> Any:
+        """The labels; with an editing, others are written into them as one step.
+
+        Raises
+        ------
+        GeometryError
+            If others are given that do not fit.
+        InputError
+            If the case can only be looked at.
+        """
+        return layers.Labels.data.fget(self)
+
+    @data.setter
+    def data(self, data: Any) -> None:
+        editing = self._editing
+        if editing is None:
+            layers.Labels.data.fset(self, data)
+            return
+        if not self.editable:
+            msg = "labels that can be looked at only must stay as they are"
+            raise InputError(msg)
+        array = np.asarray(data)
+        if array.dtype.kind not in "biu" or int(array.min(initial=0)) < 0:
+            msg = (
+                "labels must be whole numbers from 0, got "
+                f"{array.dtype} from {array.min(initial=0)}: convert them"
+            )
+            raise GeometryError(msg)
+        if int(array.max(initial=0)) <= np.iinfo(editing.labels.dtype).max:
+            array = array.astype(editing.labels.dtype)
+        self.take_rest()
+        editing.apply(Change(whole_box(editing.labels.shape), array), "replace")
+
+    def take_rest(self) -> None:
+        """Make a step of what was not handed in: a stroke in hand, another plugin's."""
+        if self._editing is not None and self.editable:
+            self._editing.take_all("paint")
 
     def undo(self) -> None:
         """Take the last step back, whatever made it; Ctrl+Z."""

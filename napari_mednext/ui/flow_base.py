@@ -71,7 +71,8 @@ class FlowBase(QObject):
         self.case: OpenCase | None = None
         self.layers: CaseLayers | None = None
         self._phase = Phase.EMPTY
-        self._problem: str | None = None
+        #: Name of a case -> why its newest steps are not on disk.
+        self._problems: dict[str, str] = {}
         self._job: Job | None = None
         self._background: list[Job] = []
         self._tick = timer(self, TICK_MS, self._on_tick)
@@ -96,7 +97,7 @@ class FlowBase(QObject):
     @property
     def problem(self) -> str | None:
         """Why the newest steps are not on disk, None when they are or will be."""
-        return self._problem
+        return next(iter(list(self._problems.values())), None)
 
     @property
     def pending(self) -> int:
@@ -127,25 +128,44 @@ class FlowBase(QObject):
         title: str,
         then: Callable[[Any], object],
         phase: Phase,
+        *,
+        unwanted: Callable[[Any], object] | None = None,
     ) -> None:
-        """Do work that the window waits for."""
+        """Do work that the window waits for; ``unwanted`` gets what comes too late."""
         job = Job(work, title)
         self._job = job
 
-        def over() -> None:
-            self._tick.stop()
-            self._job = None
-            self._set_phase(Phase.EMPTY if self.desk is None else Phase.IDLE)
+        def ended() -> bool:
+            """Be idle again; False when nobody waits for this job any more."""
+            if self._job is not job:
+                return False
+            self._forget_job()
+            self._set_phase(Phase.IDLE)
+            return True
 
-        # Connected first, so that what comes next finds the flow idle.
-        for signal in (job.succeeded, job.failed, job.cancelled):
-            signal.connect(over)
-        job.succeeded.connect(then)
-        job.failed.connect(lambda error: self.said.emit(explain(error), "error"))
-        job.cancelled.connect(lambda: self.said.emit("Cancelled.", "info"))
+        def succeeded(value: Any) -> None:
+            # Idle first, so that what comes next can begin.
+            if ended():
+                then(value)
+            elif unwanted is not None:
+                unwanted(value)
+
+        def say(text: str, level: str) -> None:
+            if ended():
+                self.said.emit(text, level)
+
+        job.succeeded.connect(succeeded)
+        job.failed.connect(lambda error: say(explain(error), "error"))
+        job.cancelled.connect(lambda: say("Cancelled.", "info"))
+        job.ended.connect(ended)
         self._set_phase(phase)
         self._tick.start()
         job.start()
+
+    def _forget_job(self) -> None:
+        """Wait for no job any more."""
+        self._job = None
+        self._tick.stop()
 
     def _in_background(
         self,
@@ -154,13 +174,24 @@ class FlowBase(QObject):
         then: Callable[[Any], object],
         failed: Callable[[BaseException], object] | None = None,
     ) -> None:
-        """Do work that nobody waits for."""
-        job = Job(work, title)
+        """Do work that nobody waits for; told of while the study is open."""
+        job, desk = Job(work, title), self.desk
+
+        def succeeded(value: Any) -> None:
+            if self.desk is desk:
+                then(value)
+
+        def went_wrong(error: BaseException) -> None:
+            if self.desk is not desk:
+                return
+            if failed is not None:
+                failed(error)
+            else:
+                self.said.emit(explain(error), "error")
+
         self._background.append(job)
-        job.succeeded.connect(then)
-        job.failed.connect(
-            failed or (lambda error: self.said.emit(explain(error), "error"))
-        )
+        job.succeeded.connect(succeeded)
+        job.failed.connect(went_wrong)
         job.ended.connect(lambda: self._background.remove(job))
         job.start()
 

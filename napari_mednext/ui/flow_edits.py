@@ -35,7 +35,7 @@ class FlowEdits(FlowBase):
             Takes the label array, returns a change or None.
         is_slow : bool
             Whether it runs in a worker; when somebody painted meanwhile, its result
-            is dropped and it runs again.
+            is dropped, and that is said.
         """
         if reason := self.why_not_editable():
             self.said.emit(

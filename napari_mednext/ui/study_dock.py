@@ -208,7 +208,7 @@ class StudyDock(QWidget):
         self.open_button.clicked.connect(self._on_open)
         self.new_button.clicked.connect(lambda: self.make_study(None))
         self.save.clicked.connect(flow.save)
-        self.shut.clicked.connect(flow.close_study)
+        self.shut.clicked.connect(lambda: flow.close_study())
         self.previous.clicked.connect(flow.previous_case)
         self.next.clicked.connect(flow.next_case)
         self.flag.clicked.connect(self._on_flag)
@@ -237,7 +237,7 @@ class StudyDock(QWidget):
 
     def end(self) -> None:
         """Save and close the study, and let go of the window."""
-        self.flow.close_study()
+        self.flow.close_study(at_once=True)
         self.keys.close()
         self.look.stop()
 
@@ -328,6 +328,10 @@ class StudyDock(QWidget):
     def _on_saved(self) -> None:
         """Say whether all steps are on disk."""
         flow = self.flow
+        if flow.unsaved:
+            self.saved.setText(f"{len(flow.unsaved)} not saved")
+            self.saved.setToolTip(f"{', '.join(flow.unsaved)}: Save tries again")
+            return
         if flow.case is None or flow.case.is_read_only:
             self.saved.setText("read-only" if flow.case is not None else "")
             self.saved.setToolTip(flow.case.holder if flow.case is not None else "")
@@ -358,12 +362,13 @@ class StudyDock(QWidget):
         self.state.setText(str(state.state) if state is not None else "")
         self.state.setToolTip(state.comment if state is not None else "")
         nothing = None if case is not None else "no case is open"
+        nowhere = None if flow.place is not None else "no case was opened"
         read_only = case.holder if case is not None and case.is_read_only else None
         for control in (self.previous, self.next):
-            allow(control, busy or nothing)
+            allow(control, busy or nowhere)
         allow(self.flag, busy or nothing)
         allow(self.accept, busy or nothing or read_only)
-        allow(self.save, nothing or read_only)
+        allow(self.save, None if flow.unsaved else nothing or read_only)
         allow(self.shut, busy)
         allow(self.cancel, None if busy else "nothing is running")
         self.bar.setVisible(busy is not None)

@@ -6,13 +6,14 @@ came out of it to the window, and tells the panels.
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
+from napari_mednext.app.leaving import Leaving
 from napari_mednext.errors import MednextError
+from napari_mednext.progress import check_cancelled
 from napari_mednext.ui.case_layers import CaseLayers
 from napari_mednext.ui.flow_base import Phase, timer
-from napari_mednext.ui.flow_edits import FlowEdits
+from napari_mednext.ui.flow_keeping import FlowKeeping
 from napari_mednext.ui.jobs import Job, explain
 from napari_mednext.ui.live_labels import load_what_labels_need
 from napari_mednext.ui.wording import sentence
@@ -32,11 +33,9 @@ __all__ = ["Phase", "StudyFlow"]
 
 #: Panels hear of changed labels this long after the last change, in ms.
 SETTLE_MS = 400
-#: The window looks this often whether steps could be written, in ms.
-WATCH_MS = 500
 
 
-class StudyFlow(FlowEdits):
+class StudyFlow(FlowKeeping):
     """One study in one window, and the case in hand.
 
     Parameters
@@ -52,12 +51,13 @@ class StudyFlow(FlowEdits):
         super().__init__(viewer, session, parent)
         #: How the case list is filtered and ordered; next and previous follow it.
         self.filter: dict[str, Any] = {}
-        #: Cases on their way to disk, and cases that could not be saved.
-        self._leaving: dict[str, threading.Event] = {}
-        self._unsaved: list[OpenCase] = []
-        self._told_problem: str | None = None
+        self._place: str | None = None
         self._settle = timer(self, SETTLE_MS, self._on_settled, single=True)
-        self._watch = timer(self, WATCH_MS, self._on_watch)
+
+    @property
+    def place(self) -> str | None:
+        """The case in hand, or the last one that was wanted: where next starts from."""
+        return self._place
 
     def use(
         self,
@@ -65,11 +65,16 @@ class StudyFlow(FlowEdits):
         *,
         model: str | Path | None = None,
         settings: InferenceSettings | None = None,
-    ) -> None:
-        """Work on a study; one that was open before is closed, and saved."""
+    ) -> bool:
+        """Work on a study; one that was open before is closed, and saved.
+
+        False where :meth:`close_study` is: then the new study is closed at once.
+        """
         from napari_mednext.app.desk import Desk
 
-        self.close_study()
+        if not self.close_study():
+            study.close()
+            return False
         self.desk = Desk(
             self.session,
             study,
@@ -78,9 +83,12 @@ class StudyFlow(FlowEdits):
             on_problem=self._on_problem,
         )
         self._watch.start()
+        for event in self._looks():
+            event.connect(self._on_looked)
         self._set_phase(Phase.IDLE)
         self.studyChanged.emit()
         self.casesChanged.emit()
+        return True
 
     def open_study(
         self,
@@ -99,56 +107,89 @@ class StudyFlow(FlowEdits):
             return
         self.use(study, model=model, settings=settings)
 
-    def close_study(self) -> None:
-        """Save the case in hand and close the study; waits for what is written."""
+    def close_study(self, *, at_once: bool = False) -> bool:
+        """Save the case in hand and close the study; waits for what is written.
+
+        Parameters
+        ----------
+        at_once : bool
+            Whether to close it also when steps would be lost.
+
+        Returns
+        -------
+        bool
+            False when steps of a case are in memory only and cannot be written: the
+            study stays open, and can be closed later.
+        """
         if self.desk is None:
-            return
+            return True
+        self.cancel()
+        self._forget_job()
+        self._begin_to_leave(accept=False)
+        if not self._finish_all() and not at_once:
+            self._set_phase(Phase.IDLE)
+            self.casesChanged.emit()
+            self.savedChanged.emit()
+            return False
         desk, self.desk = self.desk, None
-        if self._job is not None:
-            self._job.cancel()
         self._watch.stop()
-        case = self._take_case_off()
+        for event in self._looks():
+            event.disconnect(self._on_looked)
         desk.close()
-        waiting = [*self._unsaved, *([case] if case is not None else [])]
-        self._unsaved = []
-        for each in waiting:
-            try:
-                desk.put_away(each)
-            except MednextError as error:
-                # Steps are in the journal; what is not even there cannot be kept.
-                self.said.emit(f"{each.name}: {explain(error)}", "error")
+        self._give_up_all()
         desk.study.close()
+        self._place = None
         self._set_phase(Phase.EMPTY)
         self.studyChanged.emit()
+        return True
 
     def open_case(self, name: str) -> None:
-        """Put the case in hand away and open another one."""
-        desk = self.desk
-        if desk is None or self._phase not in (Phase.IDLE,):
+        """Put the case in hand away and open another one.
+
+        One that can only be looked at is read again: others may have left it.
+        """
+        desk, case = self.desk, self.case
+        if desk is None or self._phase is not Phase.IDLE:
             return
-        if self.case is not None and self.case.name == name and self.layer is not None:
+        is_here = case is not None and case.name == name and self.layer is not None
+        if case is not None and is_here and not case.is_read_only:
             return
         self._leave(accept=False)
-        kept = [case for case in self._unsaved if case.name == name]
+        self._place = name
         leaving = self._leaving.get(name)
+        # Here, too: where few threads run, the worker may have to wait for that one.
+        desk.yield_engine(name)
 
-        def work(job: Job) -> OpenCase:
+        def work(job: Job) -> OpenCase | Leaving:
             load_what_labels_need()
-            if kept:
-                return kept[0]
             if leaving is not None:
-                leaving.wait()  # it is being saved at this moment
-            return desk.open(name, on_progress=job.report, cancel=job)
+                try:
+                    leaving.finish()
+                except MednextError:
+                    return leaving
+            opened = desk.open(name, on_progress=job.report, cancel=job)
+            try:
+                check_cancelled(job)
+            except BaseException:
+                opened.close()
+                raise
+            return opened
 
-        self._run(work, f"MedNeXt: opening {name}", self._on_opened, Phase.OPENING)
+        self._run(
+            work,
+            f"MedNeXt: opening {name}",
+            self._on_opened,
+            Phase.OPENING,
+            unwanted=_let_go,
+        )
 
     def next_case(self) -> None:
         """Open the case after this one, in the order of the list."""
-        self._open_neighbour(self._neighbour(forward=True), "last")
+        self._open_neighbour("last", forward=True)
 
     def previous_case(self) -> None:
         """Open the case before this one, in the order of the list."""
-        self._open_neighbour(self._neighbour(forward=False), "first")
+        self._open_neighbour("first", forward=False)
 
     def accept_next(self) -> None:
         """Count the case in hand as done, and open the next one."""
@@ -159,7 +200,11 @@ class StudyFlow(FlowEdits):
                 f"This case cannot be accepted: {self.case.holder}.", "error"
             )
             return
-        following = self._neighbour(forward=True)
+        try:
+            following = self._neighbour(forward=True)
+        except MednextError as error:
+            self.said.emit(explain(error), "error")
+            return
         self._leave(accept=True)
         if following is not None:
             self.open_case(following.name)
@@ -181,98 +226,53 @@ class StudyFlow(FlowEdits):
 
     def unflag(self) -> None:
         """Take the flag of the case in hand away."""
-        if self.desk is not None and self.case is not None:
-            self.desk.study.unflag(self.case.name)
-            self.casesChanged.emit()
-
-    def save(self) -> None:
-        """Fold the steps into the label file; also tries again what failed."""
-        desk, case = self.desk, self.case
-        if desk is None or case is None or case.is_read_only:
+        if self.desk is None or self.case is None:
             return
-        waiting = [case, *self._unsaved]
-
-        def work(_: Job) -> None:
-            for each in waiting:
-                desk.save(each)
-
-        def done(_: object) -> None:
-            for each in [each for each in self._unsaved if each in waiting]:
-                self._unsaved.remove(each)
-                each.close()
-            self._problem = None
-            self.savedChanged.emit()
-            self.said.emit(f"{case.name} is saved.", "done")
-
-        self._in_background(work, f"MedNeXt: saving {case.name}", done)
+        try:
+            self.desk.study.unflag(self.case.name)
+        except MednextError as error:
+            self.said.emit(explain(error), "error")
+            return
+        self.casesChanged.emit()
+        if self.case.is_worked_on:
+            self._note_work(self.case)
 
     def _neighbour(self, *, forward: bool) -> Case | None:
         """Return the case after or before the one in hand, in the list as filtered."""
-        if self.study is None or self.case is None:
+        if self.study is None or self._place is None:
             return None
         search = self.study.next if forward else self.study.previous
-        return search(self.case.name, **self.filter)
+        return search(self._place, **self.filter)
 
-    def _open_neighbour(self, case: Case | None, end: str) -> None:
+    def _open_neighbour(self, end: str, *, forward: bool) -> None:
         """Open a case of the list, or say that there is none."""
+        try:
+            case = self._neighbour(forward=forward)
+        except MednextError as error:
+            self.said.emit(explain(error), "error")
+            return
         if case is not None:
             self.open_case(case.name)
-        elif self.case is not None:
+        elif self._place is not None:
             self.said.emit(f"This is the {end} case of the list.", "info")
-
-    def _leave(self, *, accept: bool) -> None:
-        """Take the case in hand off the window, and put it away in the background."""
-        desk, case = self.desk, self._take_case_off()
-        if desk is None or case is None:
-            return
-
-        gone = self._leaving[case.name] = threading.Event()
-
-        def work(_: Job) -> None:
-            try:
-                if accept:
-                    desk.accept(case)
-                    case.close()
-                else:
-                    desk.put_away(case)
-            finally:
-                gone.set()
-
-        def failed(error: BaseException) -> None:
-            self._unsaved.append(case)
-            self.said.emit(f"{case.name} is not saved: {explain(error)}", "error")
-
-        def done(_: object) -> None:
-            self.casesChanged.emit()
-            if accept:
-                self.said.emit(f"{case.name} is accepted.", "done")
-
-        self._in_background(work, f"MedNeXt: saving {case.name}", done, failed)
 
     def _take_case_off(self) -> OpenCase | None:
         """Take the case in hand off the window."""
-        case, self.case = self.case, None
-        layers, self.layers = self.layers, None
-        if case is None:
-            return None
-        if layers is not None:
-            layers.remove()
-        # From here on a worker has it, and panels must not hear of its steps.
-        case.editing.on_change.clear()
+        case = super()._take_case_off()
         self._settle.stop()
-        self.caseClosed.emit(case)
         return case
 
-    def _on_opened(self, case: OpenCase) -> None:
-        if self.desk is None:
-            case.close()
+    def _on_opened(self, found: OpenCase | Leaving) -> None:
+        case = self._take_back(found) if isinstance(found, Leaving) else found
+        if case is None:  # it was saved just now
+            if self._place is not None:
+                self.open_case(self._place)
             return
-        if case in self._unsaved:
-            self._unsaved.remove(case)
         is_first = self.layers is None and not len(self.viewer.layers)
         self.case = case
         self.layers = CaseLayers(self.viewer, case)
         case.editing.on_change.append(self._on_changed)
+        case.clock.event()
         if is_first:
             self.viewer.reset_view()
         self.caseOpened.emit(case)
@@ -286,43 +286,65 @@ class StudyFlow(FlowEdits):
 
     def _prepare_next(self) -> None:
         """Make the next case of the list ready in the background."""
-        desk, following = self.desk, self._neighbour(forward=True)
-        if desk is not None and following is not None:
-            name = following.name
-            self._in_background(
-                lambda _: desk.prepare(name),
-                f"MedNeXt: making {name} ready",
-                lambda _: self.casesChanged.emit(),
-            )
+        desk = self.desk
+        try:
+            following = self._neighbour(forward=True)
+        except MednextError as error:
+            self.said.emit(explain(error), "error")
+            return
+        if desk is None or following is None or following.name in self._unsaved:
+            return
+        name, leaving = following.name, self._leaving.get(following.name)
+
+        def work(_: Job) -> None:
+            if leaving is not None:
+                leaving.finish()
+            desk.prepare(name)
+
+        self._in_background(
+            work,
+            f"MedNeXt: making {name} ready",
+            lambda _: self.casesChanged.emit(),
+            # Whoever brings that case to disk says what is wrong.
+            lambda _: None,
+        )
 
     def _on_changed(self, _: Box) -> None:
-        case, desk = self.case, self.desk
-        if case is None or desk is None:
+        case = self.case
+        if case is None:
             return
         case.clock.event()
         self._settle.start()
         self.savedChanged.emit()
-        if case.editing.strokes == 1 and not case.is_read_only:
+        if not case.is_worked_on and not case.is_read_only:
+            case.is_worked_on = True
+            self._note_work(case)
+
+    def _note_work(self, case: OpenCase) -> None:
+        """Say in the study that somebody works on a case."""
+        desk = self.desk
+        if desk is not None:
             self._in_background(
                 lambda _: desk.touch(case),
                 f"MedNeXt: noting work on {case.name}",
                 lambda _: self.casesChanged.emit(),
             )
 
+    def _looks(self) -> tuple[Any, ...]:
+        """Return the events of somebody who looks at a case."""
+        dims, camera = self.viewer.dims.events, self.viewer.camera.events
+        return dims.current_step, camera.center, camera.zoom
+
+    def _on_looked(self, *_: object) -> None:
+        if self.case is not None:
+            self.case.clock.event()
+
     def _on_settled(self) -> None:
         if self.case is not None:
             self.labelsChanged.emit()
 
-    def _on_problem(self, name: str, sentence: str | None) -> None:
-        """Keep what the journal's thread says; the window looks at it."""
-        self._problem = None if sentence is None else f"{name}: {sentence}"
 
-    def _on_watch(self) -> None:
-        """Tell of steps that cannot be written, once for each reason."""
-        if self._problem != self._told_problem:
-            self._told_problem = self._problem
-            if self._problem is not None:
-                self.said.emit(sentence(self._problem), "error")
-            else:
-                self.said.emit("All steps are on disk again.", "done")
-        self.savedChanged.emit()
+def _let_go(found: OpenCase | Leaving) -> None:
+    """Close a case that came when its study was left already."""
+    if not isinstance(found, Leaving):
+        found.close()
