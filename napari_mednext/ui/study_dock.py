@@ -40,6 +40,7 @@ from napari_mednext.ui.study_flow import Phase, StudyFlow
 from napari_mednext.ui.study_labels_panel import StudyLabelsPanel
 from napari_mednext.ui.study_measures import StudyMeasures
 from napari_mednext.ui.tools_panel import ToolsPanel
+from napari_mednext.ui.window_end import WindowEnd
 from napari_mednext.ui.wording import progress_line
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class StudyDock(QWidget):
     """
 
     _was_docked = False
+    _has_ended = False
 
     def __init__(self, napari_viewer: Any, session: Session | None = None) -> None:
         super().__init__()
@@ -100,7 +102,7 @@ class StudyDock(QWidget):
         self.bar = QProgressBar(self)
         self.line = QLabel(self)
         self.notice = Notice(self)
-        self._hush = QTimer(self)
+        self._hush = QTimer(self, singleShot=True, interval=HUSH_MS)
         self.cases = CaseListPanel(self.flow, self)
         self.tools = ToolsPanel(self.flow, self)
         self.review = ReviewPanel(self.flow, self)
@@ -110,6 +112,7 @@ class StudyDock(QWidget):
         self.looks = LookPanel(napari_viewer, self.look, self)
         self.tabs = QTabWidget(self)
         self.pages = QStackedWidget(self)
+        self._window_end = WindowEnd(self, self.end)
         self._build()
         self._connect()
         self._bind_keys()
@@ -138,11 +141,10 @@ class StudyDock(QWidget):
             index = self.tabs.addTab(_scrolled(parts), title)
             self.tabs.setTabToolTip(index, hint_text)
         self.tabs.setDocumentMode(True)
-        first = QWidget(self)
+        first, second = QWidget(self), QWidget(self)
         start = QVBoxLayout(first)
         start.addWidget(self.welcome)
         start.addStretch(1)
-        second = QWidget(self)
         layout = QVBoxLayout(second)
         layout.setContentsMargins(8, 8, 8, 8)
         layout.setSpacing(6)
@@ -169,10 +171,8 @@ class StudyDock(QWidget):
         row = QHBoxLayout()
         row.setSpacing(6)
         row.addWidget(self.title, 1)
-        row.addWidget(self.state)
-        row.addWidget(self.saved)
-        row.addWidget(self.save)
-        row.addWidget(self.shut)
+        for part in (self.state, self.saved, self.save, self.shut):
+            row.addWidget(part)
         return row
 
     def _buttons(self) -> QHBoxLayout:
@@ -195,8 +195,6 @@ class StudyDock(QWidget):
         """Wire the parts."""
         flow = self.flow
         flow.said.connect(self._on_said)
-        self._hush.setSingleShot(True)
-        self._hush.setInterval(HUSH_MS)
         self._hush.timeout.connect(lambda: self.notice.say(""))
         flow.studyChanged.connect(self._on_study)
         flow.caseOpened.connect(self._on_case)
@@ -237,6 +235,9 @@ class StudyDock(QWidget):
 
     def end(self) -> None:
         """Save and close the study, and let go of the window."""
+        if self._has_ended:
+            return
+        self._has_ended = True
         self.flow.close_study(at_once=True)
         self.keys.close()
         self.look.stop()
@@ -277,8 +278,8 @@ class StudyDock(QWidget):
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Open a study that was dropped, or make one from what was."""
-        path = Path(event.mimeData().urls()[0].toLocalFile())
         event.acceptProposedAction()
+        path = Path(event.mimeData().urls()[0].toLocalFile())
         if (path / "study.sqlite").is_file():
             self.open_study(path)
         else:
@@ -314,6 +315,7 @@ class StudyDock(QWidget):
             self.flow.flag(text)
 
     def _on_study(self) -> None:
+        self._window_end.watch()
         self.pages.setCurrentIndex(0 if self.flow.study is None else 1)
         self.tabs.setCurrentIndex(0)
         self._refresh()
@@ -361,8 +363,8 @@ class StudyDock(QWidget):
         )
         self.state.setText(str(state.state) if state is not None else "")
         self.state.setToolTip(state.comment if state is not None else "")
-        nothing = None if case is not None else "no case is open"
-        nowhere = None if flow.place is not None else "no case was opened"
+        nothing = "no case is open" if case is None else None
+        nowhere = "no case was opened" if flow.place is None else None
         read_only = case.holder if case is not None and case.is_read_only else None
         for control in (self.previous, self.next):
             allow(control, busy or nowhere)
