@@ -9,7 +9,11 @@ import time
 import zlib
 from typing import TYPE_CHECKING, Any
 
+from napari_mednext.correction import journal
+from napari_mednext.correction.records import first_line
+
 if TYPE_CHECKING:
+    from io import FileIO
     from pathlib import Path
 
     from napari_mednext.correction.editing import Editing
@@ -36,19 +40,18 @@ class Diary:
         os.write(self._file, json.dumps(line).encode() + b"\n")
 
     def watch_disk(self) -> None:
-        """Note when each record of the journal is on disk, and which thread wrote it.
+        """Note when each record is in the journal's file, and which thread wrote it.
 
-        The journal syncs its file once a record.
+        From then on it outlives the process; the disk is asked to keep it afterwards.
         """
-        sync = os.fsync
+        write = journal._write_whole  # noqa: SLF001 - watched, not changed
 
-        def watched(file: int) -> None:
-            sync(file)
-            thread = threading.current_thread()
-            if thread.name.startswith("journal "):
+        def watched(file: FileIO, content: bytes) -> None:
+            write(file, content)
+            if content != first_line():
                 self.write("disk", thread=threading.get_native_id())
 
-        os.fsync = watched
+        journal._write_whole = watched  # noqa: SLF001
 
 
 def read_diary(path: Path) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ def manifest():
 def test_every_command_of_the_manifest_exists(manifest):
     manifest.validate_imports()
     titles = [widget.display_name for widget in manifest.contributions.widgets]
-    assert titles == ["MedNeXt: Segment", "MedNeXt: Batch"]
+    assert titles == ["MedNeXt: Segment", "MedNeXt: Batch", "MedNeXt: Study"]
 
 
 def test_the_manifest_reads_and_writes_what_the_formats_do(manifest):
