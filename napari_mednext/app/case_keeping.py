@@ -129,7 +129,7 @@ def read_mask(path: Path, volume: Volume) -> NDArray[Any]:
     Raises
     ------
     GeometryError
-        If it lies on another grid.
+        If it lies on another grid, or its values cannot be labels.
     """
     mask = reorient(open_volume(path), "LPS")
     if not mask.grid.is_close(volume.grid, tolerance_mm=1e-2):
@@ -139,9 +139,16 @@ def read_mask(path: Path, volume: Volume) -> NDArray[Any]:
         )
         raise GeometryError(msg)
     array = mask.array[0]
-    kind = (
-        np.uint8 if int(array.max(initial=0)) <= np.iinfo(np.uint8).max else np.uint16
-    )
+    low, high = array.min(initial=0), array.max(initial=0)
+    kind = np.uint8 if high <= np.iinfo(np.uint8).max else np.uint16
+    is_whole = array.dtype.kind in "biu" or np.array_equal(array, np.rint(array))
+    if low < 0 or high > np.iinfo(np.uint16).max or not is_whole:
+        msg = (
+            f"the mask {path.name!r} must hold whole numbers from 0 to "
+            f"{np.iinfo(np.uint16).max}, got {array.dtype} from {low} to {high}: "
+            "give a mask of labels"
+        )
+        raise GeometryError(msg)
     return np.ascontiguousarray(array.astype(kind))
 
 

@@ -351,13 +351,13 @@ class Desk:
 
     def _known_answer(self, opened: OpenCase) -> Answer | None:
         """Return the answer on disk of the study's model, else of the last one."""
-        case = opened.case
-        versions = [self.version(), case.model]
-        for version in [v for v in versions if v is not None]:
+        case, versions = opened.case, []
+        with contextlib.suppress(MednextError):  # a model that is gone may be missed
+            versions.append(self.version())
+        for version in [v for v in (*versions, case.model) if v is not None]:
             paths = self.study.folder.case(case.name, version)
             if paths.prediction is not None and paths.prediction.exists():
-                labels = read_mask(paths.prediction, opened.volume)
-                doubt = None
+                labels, doubt = read_mask(paths.prediction, opened.volume), None
                 if paths.doubt is not None and paths.doubt.exists():
                     doubt = read_mask(paths.doubt, opened.volume)
                 return Answer(version, labels, doubt)

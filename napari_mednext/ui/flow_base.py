@@ -71,8 +71,6 @@ class FlowBase(QObject):
         self.case: OpenCase | None = None
         self.layers: CaseLayers | None = None
         self._phase = Phase.EMPTY
-        #: Name of a case -> why its newest steps are not on disk.
-        self._problems: dict[str, str] = {}
         self._job: Job | None = None
         self._background: list[Job] = []
         self._tick = timer(self, TICK_MS, self._on_tick)
@@ -93,11 +91,6 @@ class FlowBase(QObject):
         if self.layers is None or not self.layers.are_there:
             return None
         return self.layers.labels
-
-    @property
-    def problem(self) -> str | None:
-        """Why the newest steps are not on disk, None when they are or will be."""
-        return next(iter(list(self._problems.values())), None)
 
     @property
     def pending(self) -> int:

@@ -35,6 +35,8 @@ class FlowKeeping(FlowEdits):
         #: Cases on their way to disk, and those of them that could not be saved.
         self._leaving: dict[str, Leaving] = {}
         self._unsaved: list[str] = []
+        #: Name of a case -> why its newest steps are not on disk.
+        self._problems: dict[str, str] = {}
         self._told_problem: str | None = None
         self._watch = timer(self, WATCH_MS, self._on_watch)
 
@@ -42,6 +44,13 @@ class FlowKeeping(FlowEdits):
     def unsaved(self) -> tuple[str, ...]:
         """Names of cases that were left and could not be saved; :meth:`save` tries."""
         return tuple(self._unsaved)
+
+    @property
+    def problem(self) -> str | None:
+        """Why the newest steps of a case that was in hand are not on disk, or None."""
+        names = [*([self.case.name] if self.case is not None else []), *self._leaving]
+        found = (self._problems.get(name) for name in names)
+        return next((text for text in found if text is not None), None)
 
     def save(self) -> None:
         """Fold the steps into the label file; also tries again what failed."""

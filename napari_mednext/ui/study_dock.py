@@ -90,15 +90,13 @@ class StudyDock(QWidget):
         self.title = QLabel(self)
         self.state = QLabel(self)
         self.saved = QLabel(self)
-        self.save = IconButton(
-            "save", "Save now; also tries again what failed (Ctrl+S)"
-        )
+        self.save = IconButton("save", "Save now; also tries again what failed")
         self.shut = IconButton("close", "Close the study; everything is saved")
         self.previous = IconButton("previous", hint("previous_case"))
         self.next = IconButton("next", hint("next_case"))
         self.flag = IconButton("flag", hint("flag"))
         self.accept = PrimaryButton("&Accept && next", "done", self)
-        self.cancel = IconButton("stop", "Stop what is being done (Escape)")
+        self.cancel = IconButton("stop", "Stop what is being done")
         self.bar = QProgressBar(self)
         self.line = QLabel(self)
         self.notice = Notice(self)

@@ -273,6 +273,9 @@ class StudyFlow(FlowKeeping):
         self.layers = CaseLayers(self.viewer, case)
         case.editing.on_change.append(self._on_changed)
         case.clock.event()
+        # What was made ready and dropped, on a full disk, may have left a problem.
+        journal = case.editing.journal
+        self._on_problem(case.name, journal.problem if journal is not None else None)
         if is_first:
             self.viewer.reset_view()
         self.caseOpened.emit(case)

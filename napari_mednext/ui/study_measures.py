@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_mednext.app.open_case import OpenCase
+    from napari_mednext.app.open_case import Answer, OpenCase
     from napari_mednext.ui.study_flow import StudyFlow
 
 __all__ = ["StudyMeasures"]
@@ -37,6 +37,7 @@ class StudyMeasures(QWidget):
     def __init__(self, flow: StudyFlow, parent: QWidget) -> None:
         super().__init__(parent)
         self._flow = flow
+        self._answer: Answer | None = None
         self.measure = MeasurePanel(flow.viewer, self)
         self.compare = ComparePanel(flow.viewer, self)
         layout = QVBoxLayout(self)
@@ -53,7 +54,13 @@ class StudyMeasures(QWidget):
 
     def _on_opened(self, case: OpenCase) -> None:
         """Measure and compare this case from now on."""
-        answer = case.answer
+        self.compare.set_case(case.volume.grid, case.labels)
+        self.compare.set_reader(lambda path: _mask(path, case))
+        self._offer(case)
+
+    def _offer(self, case: OpenCase) -> None:
+        """Offer what can be measured and compared with the answer of a model."""
+        answer = self._answer = case.answer
         self.measure.set_source(
             lambda: case.editing.labels,
             grid=case.volume.grid,
@@ -62,14 +69,8 @@ class StudyMeasures(QWidget):
             baseline=None if answer is None else lambda: answer.labels,
             path=None if self._flow.study is None else self._file(case.name),
         )
-        self.compare.set_case(case.volume.grid, case.labels)
-        self.compare.set_reader(lambda path: _mask(path, case))
-        self._offer(case)
-
-    def _offer(self, case: OpenCase) -> None:
-        """Offer what can be compared: it may be more after a segmentation."""
         sources: dict[str, Any] = {NOW: lambda: case.editing.labels}
-        if (answer := case.answer) is not None:
+        if answer is not None:
             sources[ANSWER] = lambda: answer.labels
         if case.opening is not None:
             sources[OPENING] = lambda: case.opening
@@ -81,10 +82,14 @@ class StudyMeasures(QWidget):
         return study.path / f"{name}_measures.csv" if study is not None else None
 
     def _on_closed(self, _: object) -> None:
+        self._answer = None
         self.measure.clear()
         self.compare.clear()
 
     def _on_labels(self) -> None:
+        case = self._flow.case
+        if case is not None and case.answer is not self._answer:
+            self._offer(case)  # the whole case was segmented again
         self.measure.mark_stale()
 
     def _on_label(self, value: int) -> None:

@@ -8,11 +8,11 @@ import pytest
 from napari_mednext.app.desk import Desk
 from napari_mednext.app.leaving import Leaving
 from napari_mednext.correction.change import Change
-from napari_mednext.errors import StorageError
-from napari_mednext.formats import open_volume
+from napari_mednext.errors import GeometryError, InputError, StorageError
+from napari_mednext.formats import open_volume, save_volume
 from napari_mednext.study import CaseState
-from napari_mednext.volume import reorient
-from tests.app.desk_parts import DeskSession, make_study
+from napari_mednext.volume import Volume, reorient
+from tests.app.desk_parts import GRID, DeskSession, make_study, scan
 
 BOX = (slice(1, 3), slice(2, 5), slice(4, 6))
 
@@ -201,3 +201,33 @@ def test_a_case_that_is_given_up_lets_go(desk, study, monkeypatch):
     leaving.give_up()
     with study.lock("case0") as lock:
         assert lock.held
+
+
+def test_a_case_with_labels_opens_without_the_model(desk, study, monkeypatch):
+    desk.open("case0").close()
+
+    def gone():
+        msg = "the model is not installed"
+        raise InputError(msg)
+
+    monkeypatch.setattr(desk, "version", gone)
+    case = desk.open("case0")
+    assert case.editing.labels.any()
+    assert case.answer.version.name == "any"
+    case.close()
+    with pytest.raises(InputError, match="not installed"):
+        desk.open("case1")
+    with study.lock("case1") as lock:
+        assert lock.held
+
+
+@pytest.mark.parametrize("values", [(-1, 1), (0, 0.5), (0, 70000)])
+def test_a_mask_must_hold_labels(tmp_path, values):
+    path = tmp_path / "mask.nii.gz"
+    array = np.where(scan(0).array[0] > 80, *values[::-1]).astype(np.float32)
+    save_volume(Volume(array, GRID, "mask"), path)
+    with make_study(tmp_path, labels=path) as study:
+        desk = Desk(DeskSession(), study)
+        with pytest.raises(GeometryError, match="must hold whole numbers from 0"):
+            desk.open("case0")
+        desk.close()

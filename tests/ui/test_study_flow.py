@@ -113,8 +113,12 @@ class TestFromCaseToCase:
         left = weakref.ref(bench.flow.case)
         bench.open("case1")
         bench.rest()
-        gc.collect()
-        assert left() is None
+
+        def is_gone():
+            gc.collect()
+            return left() is None
+
+        bench.until(is_gone)
 
     def test_a_case_without_its_scan_is_one_sentence_and_next_goes_on(self, bench):
         bench.study.case("case1").images[0].unlink()
@@ -291,6 +295,20 @@ class TestFailures:
             bench.rest()
         assert bench.state("case0") is CaseState.ACCEPTED
         assert "full" in bench.errors()[-1].casefold()
+
+    def test_a_full_disk_while_the_next_case_is_made_ready_is_no_news(self, bench):
+        bench.rest()
+        bench.flow._on_problem("case1", "the disk is full")
+        bench.flow._on_watch()
+        assert bench.flow.problem is None
+        bench.open("case1")
+        assert bench.flow.problem is None
+        bench.flow._on_problem("case1", "the disk is full")
+        bench.flow._on_watch()
+        assert bench.errors() == ["Case1: the disk is full."]
+        bench.flow._on_problem("case1", None)
+        bench.flow._on_watch()
+        assert bench.said[-1] == ("All steps are on disk again.", "done")
 
     def test_a_study_stays_open_while_steps_are_in_memory_only(
         self, bench, monkeypatch
