@@ -125,10 +125,11 @@ class FlowBase(QObject):
         unwanted: Callable[[Any], object] | None = None,
     ) -> None:
         """Do work that the window waits for; ``unwanted`` gets what comes too late."""
-        job = Job(work, title)
+        task = _Task(work, then, unwanted)
+        job = Job(task, title)
         self._job = job
 
-        def ended() -> bool:
+        def is_wanted() -> bool:
             """Be idle again; False when nobody waits for this job any more."""
             if self._job is not job:
                 return False
@@ -138,14 +139,17 @@ class FlowBase(QObject):
 
         def succeeded(value: Any) -> None:
             # Idle first, so that what comes next can begin.
-            if ended():
-                then(value)
-            elif unwanted is not None:
-                unwanted(value)
+            tell = task.then if is_wanted() else task.otherwise
+            if tell is not None:
+                tell(value)
 
         def say(text: str, level: str) -> None:
-            if ended():
+            if is_wanted():
                 self.said.emit(text, level)
+
+        def ended() -> None:
+            is_wanted()  # where napari has stopped it, nothing else is told
+            task.clear()
 
         job.succeeded.connect(succeeded)
         job.failed.connect(lambda error: say(explain(error), "error"))
@@ -168,24 +172,29 @@ class FlowBase(QObject):
         failed: Callable[[BaseException], object] | None = None,
     ) -> None:
         """Do work that nobody waits for; told of while the study is open."""
-        job, desk = Job(work, title), self.desk
+        task, desk = _Task(work, then, failed), self.desk
+        job = Job(task, title)
 
         def succeeded(value: Any) -> None:
-            if self.desk is desk:
-                then(value)
+            if self.desk is desk and task.then is not None:
+                task.then(value)
 
         def went_wrong(error: BaseException) -> None:
             if self.desk is not desk:
                 return
-            if failed is not None:
-                failed(error)
+            if task.otherwise is not None:
+                task.otherwise(error)
             else:
                 self.said.emit(explain(error), "error")
+
+        def ended() -> None:
+            self._background.remove(job)
+            task.clear()
 
         self._background.append(job)
         job.succeeded.connect(succeeded)
         job.failed.connect(went_wrong)
-        job.ended.connect(lambda: self._background.remove(job))
+        job.ended.connect(ended)
         job.start()
 
     @property
@@ -202,6 +211,30 @@ class FlowBase(QObject):
         if phase is not self._phase:
             self._phase = phase
             self.phaseChanged.emit()
+
+
+class _Task:
+    """Work and what follows it; forgotten at its end, since Qt may keep jobs longer.
+
+    With them it would keep whole cases in memory.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Job], Any],
+        then: Callable[[Any], object],
+        otherwise: Callable[[Any], object] | None,
+    ) -> None:
+        self._work: Callable[[Job], Any] | None = work
+        self.then: Callable[[Any], object] | None = then
+        self.otherwise = otherwise
+
+    def __call__(self, job: Job) -> Any:
+        return self._work(job) if self._work is not None else None
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._work = self.then = self.otherwise = None
 
 
 def timer(

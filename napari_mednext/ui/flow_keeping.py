@@ -25,6 +25,8 @@ __all__ = ["FlowKeeping"]
 
 #: The window looks this often whether steps could be written, in ms.
 WATCH_MS = 500
+#: What fails with one case must keep no other case from being saved.
+_WORLD = (MednextError, OSError, MemoryError)
 
 
 class FlowKeeping(FlowEdits):
@@ -149,7 +151,7 @@ class FlowKeeping(FlowEdits):
         for name, leaving in tuple(self._leaving.items()):
             try:
                 leaving.finish()
-            except MednextError as error:
+            except _WORLD as error:
                 self.said.emit(f"{name} is not saved: {explain(error)}", "error")
         left = {n: each for n, each in self._leaving.items() if not each.is_over}
         self._leaving = left
@@ -161,7 +163,7 @@ class FlowKeeping(FlowEdits):
         for name, leaving in self._leaving.items():
             try:
                 leaving.give_up()
-            except MednextError as error:
+            except _WORLD as error:
                 self.said.emit(f"{name}: {explain(error)}", "error")
         self._leaving, self._unsaved = {}, []
         self._problems.clear()
@@ -201,11 +203,11 @@ class FlowKeeping(FlowEdits):
 
 def _do_all(tasks: list[Callable[[], None]]) -> None:
     """Do every task, and raise what the first of those that failed raised."""
-    problems = []
+    problems: list[Exception] = []
     for task in tasks:
         try:
             task()
-        except MednextError as error:
+        except _WORLD as error:
             problems.append(error)
     if problems:
         raise problems[0]

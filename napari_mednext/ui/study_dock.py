@@ -299,15 +299,14 @@ class StudyDock(QWidget):
             self.open_study(Path(chosen))
 
     def _on_flag(self) -> None:
-        case, study = self.flow.case, self.flow.study
-        if case is None or study is None:
+        listed = self.flow.listed()
+        if listed is None:
             return
-        state = study.case(case.name)
-        if state.state == "flagged":
+        if listed.state == "flagged":
             self.flow.unflag()
             return
         text, is_given = QInputDialog.getText(
-            self, "Flag the case", "What shall somebody look at?", text=state.comment
+            self, "Flag the case", "What shall somebody look at?", text=listed.comment
         )
         if is_given:
             self.flow.flag(text)
@@ -353,14 +352,11 @@ class StudyDock(QWidget):
         """Enable, disable and show what fits; nothing else does."""
         flow = self.flow
         busy = BUSY.get(flow.phase)
-        case, study = flow.case, flow.study
+        case, listed = flow.case, flow.listed()
         self.title.setText(case.name if case is not None else "No case is open")
         self.title.setToolTip(self.title.text())
-        state = (
-            study.case(case.name) if case is not None and study is not None else None
-        )
-        self.state.setText(str(state.state) if state is not None else "")
-        self.state.setToolTip(state.comment if state is not None else "")
+        self.state.setText(str(listed.state) if listed is not None else "")
+        self.state.setToolTip(listed.comment if listed is not None else "")
         nothing = "no case is open" if case is None else None
         nowhere = "no case was opened" if flow.place is None else None
         read_only = case.holder if case is not None and case.is_read_only else None

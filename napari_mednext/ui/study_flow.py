@@ -6,6 +6,7 @@ came out of it to the window, and tells the panels.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from napari_mednext.app.leaving import Leaving
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Phase", "StudyFlow"]
 
+_LOG = logging.getLogger(__name__)
 #: Panels hear of changed labels this long after the last change, in ms.
 SETTLE_MS = 400
 
@@ -237,6 +239,16 @@ class StudyFlow(FlowKeeping):
         if self.case.is_worked_on:
             self._note_work(self.case)
 
+    def listed(self) -> Case | None:
+        """Return the case in hand as the list has it, None if it cannot be read."""
+        if self.study is None or self.case is None:
+            return None
+        try:
+            return self.study.case(self.case.name)
+        except MednextError:
+            _LOG.info("the list of cases cannot be read", exc_info=True)
+            return None
+
     def _neighbour(self, *, forward: bool) -> Case | None:
         """Return the case after or before the one in hand, in the list as filtered."""
         if self.study is None or self._place is None:
@@ -335,7 +347,7 @@ class StudyFlow(FlowKeeping):
 
     def _looks(self) -> tuple[Any, ...]:
         """Return the events of somebody who looks at a case."""
-        dims, camera = self.viewer.dims.events, self.viewer.camera.events
+        dims, camera = self.viewer.dims.events, self.viewer.scene.camera.events
         return dims.current_step, camera.center, camera.zoom
 
     def _on_looked(self, *_: object) -> None:

@@ -2,8 +2,9 @@
 
 import threading
 
+import numpy as np
 import pytest
-from qtpy.QtCore import QThreadPool
+from qtpy.QtCore import QEvent, QThreadPool
 from qtpy.QtWidgets import QApplication
 
 from napari_mednext.formats import open_volume
@@ -88,3 +89,23 @@ def test_a_window_that_refuses_to_close_keeps_its_study(
         window.close()
     assert dock.flow.study is not None
     dock.end()
+
+
+def test_a_dock_that_is_closed_leaves_the_viewer_alone(
+    make_napari_viewer, tmp_path, monkeypatch, until, qtbot
+):
+    viewer = make_napari_viewer()
+    viewer.add_image(np.zeros((7, 12, 9)))
+    dock = StudyDock(viewer, ModelSession())
+    viewer.window.add_dock_widget(dock, name="MedNeXt: Study", area="right")
+    dock.flow.use(make_study(tmp_path))
+    until(lambda: dock.flow.case is not None and not dock.flow.is_busy_behind)
+    with qtbot.capture_exceptions() as raised:
+        viewer.window.remove_dock_widget(dock)
+        qtbot.wait(50)
+        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        viewer.dims.set_current_step(0, 3)
+        viewer.scene.camera.zoom = 3
+        assert dock.flow.study is None
+    assert raised == []
+    assert len(viewer.layers) == 1

@@ -12,6 +12,7 @@ from napari_mednext.correction.journal import Journal
 from napari_mednext.errors import StorageError
 from napari_mednext.formats import open_volume
 from napari_mednext.study import CaseState, Study
+from napari_mednext.study.database import Database
 from napari_mednext.ui.flow_base import Phase
 from napari_mednext.volume import reorient
 from tests.app.desk_parts import make_study
@@ -295,6 +296,22 @@ class TestFailures:
             bench.rest()
         assert bench.state("case0") is CaseState.ACCEPTED
         assert "full" in bench.errors()[-1].casefold()
+
+    def test_a_study_that_cannot_be_read_is_a_sentence(self, bench, monkeypatch):
+        paint(bench.flow.case)
+        bench.rest()
+        with monkeypatch.context() as patch:
+            patch.setattr(Database, "rows", full)
+            patch.setattr(Database, "change", full)
+            assert bench.flow.listed() is None
+            for act in (bench.flow.next_case, bench.flow.accept_next):
+                act()
+                assert bench.errors()[-1] == "The disk is full."
+            bench.flow.flag("look")
+            bench.flow.unflag()
+            assert len(bench.errors()) == 4
+        assert bench.flow.case.name == "case0"
+        assert bench.flow.listed().state is CaseState.IN_PROGRESS
 
     def test_a_full_disk_while_the_next_case_is_made_ready_is_no_news(self, bench):
         bench.rest()
