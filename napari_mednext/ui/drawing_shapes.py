@@ -29,8 +29,8 @@ NAPARI_MODES = {
 }
 #: Of the outline; seen on grey, on black and on most labels.
 COLOR = "#ffd23f"
-#: Width of the outline in voxels.
-EDGE = 0.4
+#: Width of the outline on screen, as the view is when it begins.
+EDGE_PIXELS = 2.0
 #: A line or box with a longest side below this, in voxels, is a click without a drag.
 SHORTEST = 0.5
 
@@ -79,7 +79,7 @@ class ShapeMode(Mode):
             ndim=3,
             name=self._kind,
             edge_color=COLOR,
-            edge_width=EDGE,
+            edge_width=self._edge(),
             face_color="transparent",
             **placement(self.labels),
         )
@@ -94,6 +94,11 @@ class ShapeMode(Mode):
         self.layer.events.data.disconnect(self._on_data)
         if self.layer in self.viewer.layers:
             self.viewer.layers.remove(self.layer)
+
+    def _edge(self) -> float:
+        """Return the width of the outline in voxels."""
+        pixels = self.viewer.scene.camera.zoom * min(self.case.spacing)
+        return float(EDGE_PIXELS / max(pixels, 1e-6))
 
     def _on_data(self, event: Any) -> None:
         """Take a shape that is drawn to its end."""

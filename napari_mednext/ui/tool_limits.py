@@ -75,8 +75,8 @@ class ToolLimits(QWidget):
         Raises
         ------
         InputError
-            If no case is open, the selected label is 0 or does not fit its array, or
-            the grey values do not run from low to high.
+            If no case is open, the selected label is 0, or the grey values do not run
+            from low to high.
         """
         case, label = self._selected()
         window = None
@@ -137,18 +137,17 @@ class ToolLimits(QWidget):
         Raises
         ------
         InputError
-            If there is no case, or its labels cannot hold the selected one.
+            If there is no case, or the background is selected.
         """
         case, layer = self._flow.case, self._flow.layer
         if case is None or layer is None:
             msg = "a tool must have a case to work on, none is open: open one"
             raise InputError(msg)
-        label, most = int(layer.selected_label), np.iinfo(case.editing.labels.dtype).max
-        if not 1 <= label <= most:
-            given = "0, the background" if label == 0 else str(label)
+        label = int(layer.selected_label)
+        if label == 0:
             msg = (
-                f"a tool must work on a label from 1 to {most}, the selected one is "
-                f"{given}: choose a label first"
+                "a tool must work on a label, the selected one is 0, the background: "
+                "choose a label first"
             )
             raise InputError(msg)
         return case, label

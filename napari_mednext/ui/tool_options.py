@@ -41,7 +41,9 @@ class ToolOptions:
 
     def __init__(self, flow: StudyFlow, parent: QWidget) -> None:
         self._flow = flow
-        self.radius = size_box(5.0, "mm", "Radius of the ball and the disc", parent)
+        self.radius = size_box(
+            5.0, "mm", "Radius of the ball and the disc", parent, before="radius"
+        )
         self.size = size_box(
             2.0,
             "mm",

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["drawn_box", "placement", "slice_box", "slice_on_screen"]
 
+#: Spacings of files are rounded: a depth that is this near to a voxel reaches it.
+ROUNDING = 1e-3
+
 
 def slice_on_screen(viewer: Any, layer: Any) -> tuple[int, int]:
     """Return the axis across the slice on screen, 0..2, and its number.
@@ -93,7 +96,7 @@ def drawn_box(
     given = np.asarray(corners, dtype=np.float64)
     first = np.ceil(given.min(axis=0)).astype(int)
     last = np.floor(given.max(axis=0)).astype(int)
-    depth = int(depth_mm / spacing[axis] + 1e-9)
+    depth = int(depth_mm / spacing[axis] + ROUNDING)
     first[axis], last[axis] = number - depth, number + depth
     first = np.maximum(first, 0)
     last = np.minimum(last, np.asarray(shape) - 1)

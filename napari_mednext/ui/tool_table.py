@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from napari_mednext.ui.keys import hint
 
-__all__ = ["COLUMNS", "SECTIONS", "TOOLS", "WIDTHS", "ToolEntry"]
+__all__ = ["COLUMNS", "SECTIONS", "TOOLS", "USUAL_WIDTH", "WIDTHS", "ToolEntry"]
 
 
 @dataclass(frozen=True)
@@ -251,16 +251,19 @@ SECTIONS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
 }
 
-#: A row is so many columns wide; a button has two, and options what stands here.
-COLUMNS = 6
+#: A row is so many columns wide; a button has four, or what stands here.
+COLUMNS, USUAL_WIDTH = 12, 4
 WIDTHS = {
-    "contours": 4,
-    "cut": 4,
-    "depth": 4,
-    "island": 4,
-    "method": 6,
-    "part": 3,
-    "reach": 4,
-    "size": 6,
-    "split": 3,
+    "ball": 3,
+    "contours": 8,
+    "cut": 8,
+    "depth": 8,
+    "disc": 3,
+    "island": 8,
+    "method": 12,
+    "part": 6,
+    "radius": 6,
+    "reach": 8,
+    "size": 12,
+    "split": 6,
 }

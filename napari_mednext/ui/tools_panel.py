@@ -13,7 +13,7 @@ from napari_mednext.ui.tool_limits import ToolLimits
 from napari_mednext.ui.tool_modes import ToolModes
 from napari_mednext.ui.tool_options import ToolOptions
 from napari_mednext.ui.tool_runs import ToolRuns
-from napari_mednext.ui.tool_table import COLUMNS, SECTIONS, TOOLS, WIDTHS
+from napari_mednext.ui.tool_table import COLUMNS, SECTIONS, TOOLS, USUAL_WIDTH, WIDTHS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,7 +122,7 @@ class ToolsPanel(QWidget):
                 policy = widget.sizePolicy()
                 policy.setHorizontalPolicy(QSizePolicy.Policy.Ignored)
                 widget.setSizePolicy(policy)
-                width = WIDTHS.get(name, 2)
+                width = WIDTHS.get(name, USUAL_WIDTH)
                 grid.addWidget(widget, row, column, 1, width)
                 column += width
         for column in range(COLUMNS):
