@@ -115,13 +115,15 @@ def export_study(
     Raises
     ------
     InputError
-        If the pattern gives two cases one name, has an unknown field, the format is
-        unknown, or there is no case to export.
+        If the pattern gives two cases one name, also with ``_provenance``, has an
+        unknown field, the format is unknown, or there is no case to export.
     StorageError
         If the folder cannot be made.
     """  # noqa: DOC501 - StorageError comes from make_folder
     chosen = _chosen(study, cases)
     names = file_names(study, chosen, pattern)
+    if provenance:
+        _refuse_mixing(names)
     if file_format not in FILE_FORMATS:
         msg = (
             f"the format must be one of {', '.join(FILE_FORMATS)}, got "
@@ -218,6 +220,26 @@ def file_names(study: Study, cases: Sequence[Case], pattern: str) -> list[str]:
         )
         raise InputError(msg)
     return names
+
+
+def _refuse_mixing(names: Sequence[str]) -> None:
+    """Refuse names of masks that are those of another's provenance.
+
+    Raises
+    ------
+    InputError
+        If there is one.
+    """
+    folded = {name.casefold(): name for name in names}
+    for name in names:
+        other = folded.get(f"{name}_provenance".casefold())
+        if other is not None:
+            msg = (
+                f"a mask must not have the name of another one's provenance, got "
+                f"{other!r} beside {name!r}: use another naming pattern, or export "
+                "without provenance"
+            )
+            raise InputError(msg)
 
 
 def _export(

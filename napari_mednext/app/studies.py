@@ -195,6 +195,7 @@ def make_study(
         not_copied = study.copy_images(cancel=cancel) if copy_images else {}
     except BaseException:
         study.close()
+        made |= _of_database(folder) - before
         _take_away(folder, made, is_folder_ours=is_folder_ours)
         raise
     return MadeStudy(study, not_copied)
@@ -293,10 +294,14 @@ def _names_in(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
 
 
+def _of_database(folder: Path) -> set[str]:
+    """Return the database and what SQLite makes beside it, now and then."""
+    return {name for name in _names_in(folder) if name.startswith("study.sqlite")}
+
+
 def _take_away(folder: Path, made: set[str], *, is_folder_ours: bool) -> None:
     """Remove a study that was just made, and nothing else."""
-    ours = {name for name in _names_in(folder) if name.startswith("study.sqlite")}
-    for name in sorted(made | ours):
+    for name in sorted(made):
         path = folder / name
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)

@@ -11,6 +11,7 @@ from napari_mednext.app.exporting import export_study
 from napari_mednext.correction.change import Change
 from napari_mednext.errors import InputError
 from napari_mednext.formats import open_volume
+from napari_mednext.study import CaseEntry
 from napari_mednext.volume import reorient
 from tests.app.desk_parts import GRID, DeskSession, make_study
 
@@ -140,3 +141,13 @@ def test_a_cancelled_export_keeps_what_is_written(study, tmp_path):
 def test_refuses_exports_that_cannot_work(study, tmp_path, options, words):
     with pytest.raises(InputError, match=words):
         export_study(study, tmp_path / "out", **options)
+
+
+def test_no_mask_takes_the_place_of_another_provenance(study, tmp_path):
+    study.add([CaseEntry("case0_provenance", (tmp_path / "other.nii.gz",))])
+    both = ["case0", "case0_provenance"]
+    with pytest.raises(InputError, match="the name of another one's provenance"):
+        export_study(study, tmp_path / "out", cases=both)
+    assert not (tmp_path / "out").exists()
+    report = export_study(study, tmp_path / "out", cases=both, provenance=False)
+    assert [each.case for each in report.saved] == ["case0"]

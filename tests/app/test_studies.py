@@ -151,6 +151,18 @@ def test_nothing_is_left_of_a_study_that_was_cancelled(scans, tmp_path):
     made.study.close()
 
 
+def test_a_study_that_fails_takes_no_older_file_with_it(scans, tmp_path):
+    folder = tmp_path / "study"
+    folder.mkdir()
+    older = folder / "study.sqlite.damaged"
+    older.write_bytes(b"kept")
+    cancel = threading.Event()
+    cancel.set()
+    with pytest.raises(Cancelled):
+        make_study(folder, read_source(scans), copy_images=True, cancel=cancel)
+    assert [path.name for path in folder.iterdir()] == [older.name]
+
+
 def test_a_study_that_is_there_is_kept(scans, tmp_path):
     make_study(tmp_path / "s", read_source(scans)).study.close()
     before = listing(tmp_path / "s")
