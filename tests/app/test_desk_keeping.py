@@ -52,6 +52,7 @@ def on_disk(study, name):
 
 def test_a_case_of_another_window_is_not_accepted(desk, study):
     first = desk.open("case0")
+    first.editing.journal.flush()
     second = desk.open("case0")
     with pytest.raises(StorageError, match="be accepted in the window that has it"):
         desk.accept(second)
