@@ -6,13 +6,17 @@ no style sheet is set.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from qtpy.QtCore import QRectF, Qt
 from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPalette, QPen
 from qtpy.QtWidgets import (
+    QAbstractButton,
     QFrame,
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QScrollArea,
     QSizePolicy,
     QToolButton,
     QVBoxLayout,
@@ -21,6 +25,9 @@ from qtpy.QtWidgets import (
 from superqt import QCollapsible
 
 from napari_mednext.ui.icons import pixmap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "ACCENT",
@@ -34,11 +41,15 @@ __all__ = [
     "allow",
     "collapsible",
     "labelled",
+    "pressing",
+    "scrolled",
     "text_color",
+    "why_not",
 ]
 
 #: The one strong colour; white text on it has a contrast of 5.2.
 ACCENT = QColor("#2a6fdb")
+_NOT_NOW = "\nNot now: "
 NOTICE_COLORS = {
     "info": QColor("#5aa9e6"),
     "done": QColor("#4cb782"),
@@ -67,7 +78,36 @@ def allow(widget: QWidget, reason: str | None) -> None:
         usual = widget.toolTip()
         widget.setProperty("usualToolTip", usual)
     widget.setEnabled(reason is None)
-    widget.setToolTip(usual if reason is None else f"{usual}\nNot now: {reason}")
+    widget.setToolTip(usual if reason is None else f"{usual}{_NOT_NOW}{reason}")
+
+
+def why_not(widget: QWidget) -> str:
+    """Return why a control that :func:`allow` disabled cannot be used; else nothing."""
+    return "" if widget.isEnabled() else str(widget.toolTip()).rpartition(_NOT_NOW)[2]
+
+
+def pressing(
+    button: QAbstractButton, title: str, say: Callable[[str, str], object]
+) -> Callable[[], None]:
+    """Return what the key of a button does: a click, or why that is not possible.
+
+    Parameters
+    ----------
+    button : QAbstractButton
+        Enabled and disabled by :func:`allow`.
+    title : str
+        What the sentence calls it.
+    say : callable
+        Gets the sentence and its level.
+    """
+
+    def press() -> None:
+        if button.isEnabled():
+            button.click()
+        else:
+            say(f"{title} is not possible: {why_not(button)}.", "warning")
+
+    return press
 
 
 class PrimaryButton(QPushButton):
@@ -297,3 +337,21 @@ def labelled(text: str, control: QWidget, *extra: QWidget) -> QHBoxLayout:
     for widget in extra:
         row.addWidget(widget)
     return row
+
+
+def scrolled(parts: tuple[QWidget, ...]) -> QScrollArea:
+    """Return parts in a column that scrolls."""
+    column = QWidget()
+    layout = QVBoxLayout(column)
+    layout.setContentsMargins(2, 6, 2, 2)
+    layout.setSpacing(8)
+    for part in parts:
+        layout.addWidget(part)
+    if len(parts) > 1:
+        layout.addStretch(1)
+    scroll = QScrollArea()
+    scroll.setWidgetResizable(True)
+    scroll.setFrameShape(QFrame.Shape.NoFrame)
+    scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    scroll.setWidget(column)
+    return scroll

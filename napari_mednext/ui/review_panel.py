@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 
 from napari_mednext.correction.change import whole_box
 from napari_mednext.correction.provenance import is_reviewed, reviewed_slices
-from napari_mednext.ui.controls import Heading, IconButton, allow
+from napari_mednext.ui.controls import Heading, IconButton, allow, pressing
 from napari_mednext.ui.keys import hint
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ class ReviewPanel(QWidget):
 
     def bind_keys(self, binder: KeyBinder) -> None:
         """Bind the key that ticks the slice."""
-        binder.bind("review_slice", self.slice.click)
+        press = pressing(self.slice, "Ticking the slice", self._flow.said.emit)
+        binder.bind("review_slice", press)
 
     def _build(self) -> None:
         """Lay the controls out."""

@@ -15,7 +15,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_mednext.labels import LabelSet
-from napari_mednext.ui.controls import Heading, IconButton, allow
+from napari_mednext.ui.controls import Heading, IconButton, allow, pressing
 from napari_mednext.ui.doubt_measuring import DoubtMeasuring
 from napari_mednext.ui.keys import hint
 from napari_mednext.ui.single_job import SingleJob
@@ -80,9 +80,12 @@ class SpotsPanel(QWidget):
 
     def bind_keys(self, binder: KeyBinder) -> None:
         """Bind the keys that go to spots, and the one that shows the doubt."""
-        binder.bind("next_spot", self.next.click)
-        binder.bind("previous_spot", self.previous.click)
-        binder.bind("toggle_doubt", self.shown.click)
+        for name, button, title in (
+            ("next_spot", self.next, "Going to the next spot"),
+            ("previous_spot", self.previous, "Going to the previous spot"),
+            ("toggle_doubt", self.shown, "Showing the doubt"),
+        ):
+            binder.bind(name, pressing(button, title, self._flow.said.emit))
         binder.let_through(self.table)
 
     @property

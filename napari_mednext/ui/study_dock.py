@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import (
     QFileDialog,
-    QFrame,
     QHBoxLayout,
     QInputDialog,
     QLabel,
     QProgressBar,
     QPushButton,
-    QScrollArea,
     QSizePolicy,
     QStackedWidget,
     QTabWidget,
@@ -29,7 +27,10 @@ from napari_mednext.ui.controls import (
     Notice,
     PrimaryButton,
     allow,
+    pressing,
+    scrolled,
 )
+from napari_mednext.ui.kept_look import KeptLook
 from napari_mednext.ui.keys import KeyBinder, hint
 from napari_mednext.ui.look import Look
 from napari_mednext.ui.look_panel import LookPanel
@@ -71,6 +72,7 @@ class StudyDock(QWidget):
 
     _was_docked = False
     _has_ended = False
+    _is_of_opening = False
 
     def __init__(self, napari_viewer: Any, session: Session | None = None) -> None:
         super().__init__()
@@ -78,6 +80,7 @@ class StudyDock(QWidget):
         self._session = session if session is not None else shared_session(self)
         self.flow = StudyFlow(napari_viewer, self._session, self)
         self.look = Look(napari_viewer)
+        self._kept_look = KeptLook(self.flow, self.look, self)
         self.keys = KeyBinder(napari_viewer)
         self.welcome = DropArea(
             "Open a study",
@@ -136,9 +139,11 @@ class StudyDock(QWidget):
             ("Doubt", (self.spots,), "Where to look next"),
             ("Measure", (self.measures,), "Volumes, and what differs"),
         ):
-            index = self.tabs.addTab(_scrolled(parts), title)
+            index = self.tabs.addTab(scrolled(parts), title)
             self.tabs.setTabToolTip(index, hint_text)
         self.tabs.setDocumentMode(True)
+        # Its base is a pale bar beside the tabs in napari's themes.
+        self.tabs.tabBar().setDrawBase(False)
         first, second = QWidget(self), QWidget(self)
         start = QVBoxLayout(first)
         start.addWidget(self.welcome)
@@ -213,13 +218,13 @@ class StudyDock(QWidget):
 
     def _bind_keys(self) -> None:
         """Bind the keys of the dock and of its panels."""
-        for name, action in {
-            "next_case": self.next.click,
-            "previous_case": self.previous.click,
-            "accept": self.accept.click,
-            "flag": self.flag.click,
-        }.items():
-            self.keys.bind(name, action)
+        for name, button, title in (
+            ("next_case", self.next, "Going to the next case"),
+            ("previous_case", self.previous, "Going to the previous case"),
+            ("accept", self.accept, "Accepting"),
+            ("flag", self.flag, "Flagging"),
+        ):
+            self.keys.bind(name, pressing(button, title, self.flow.said.emit))
         # The spots come after the look: theirs is the key that shows the doubt.
         for panel in (
             self.looks,
@@ -288,6 +293,7 @@ class StudyDock(QWidget):
     def _on_said(self, text: str, level: str) -> None:
         """Show a sentence; good news go after a while, the rest stays."""
         self.notice.say(text, level)
+        self._is_of_opening = level == "error" and self.flow.case is None
         if level in ("info", "done"):
             self._hush.start()
         else:
@@ -304,6 +310,9 @@ class StudyDock(QWidget):
             return
         if listed.state == "flagged":
             self.flow.unflag()
+            now = self.flow.listed()
+            if now is not None and now.state != "flagged":
+                self.flow.said.emit(f"{now.name} is no longer flagged.", "done")
             return
         text, is_given = QInputDialog.getText(
             self, "Flag the case", "What shall somebody look at?", text=listed.comment
@@ -321,6 +330,9 @@ class StudyDock(QWidget):
             self.flow.open_case(case)
 
     def _on_case(self, _: object) -> None:
+        # Why another case could not be opened; a failed save is still to be seen.
+        if self._is_of_opening and not self.flow.unsaved:
+            self.notice.say("")
         self.tabs.setCurrentIndex(1)
         self._refresh()
 
@@ -374,21 +386,3 @@ class StudyDock(QWidget):
         if busy is None:
             self.line.clear()
         self._on_saved()
-
-
-def _scrolled(parts: tuple[QWidget, ...]) -> QScrollArea:
-    """Return parts in a column that scrolls."""
-    column = QWidget()
-    layout = QVBoxLayout(column)
-    layout.setContentsMargins(2, 6, 2, 2)
-    layout.setSpacing(8)
-    for part in parts:
-        layout.addWidget(part)
-    if len(parts) > 1:
-        layout.addStretch(1)
-    scroll = QScrollArea()
-    scroll.setWidgetResizable(True)
-    scroll.setFrameShape(QFrame.Shape.NoFrame)
-    scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    scroll.setWidget(column)
-    return scroll

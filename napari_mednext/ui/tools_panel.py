@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QGridLayout, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_mednext.ui.controls import Heading, allow
+from napari_mednext.ui.controls import Heading, allow, pressing
 from napari_mednext.ui.drawing import Drawing
 from napari_mednext.ui.tool_button import ToolButton
 from napari_mednext.ui.tool_limits import ToolLimits
@@ -88,12 +88,8 @@ class ToolsPanel(QWidget):
         def press() -> None:
             if name == "ball":
                 self.modes.next_brush()
-            elif button.isEnabled():
-                button.click()
             else:
-                _, _, reason = button.toolTip().partition("\nNot now: ")
-                text = f"{TOOLS[name].text} is not possible: {reason}."
-                self._flow.said.emit(text, "warning")
+                pressing(button, TOOLS[name].text, self._flow.said.emit)()
 
         return press
 

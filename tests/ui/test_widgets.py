@@ -69,6 +69,23 @@ def test_a_disabled_control_says_why_and_forgets_it(qtbot):
     assert button.toolTip() == "Goes"
 
 
+def test_the_key_of_a_disabled_button_says_why(qtbot):
+    button, said, clicks = QPushButton("Go"), [], []
+    qtbot.addWidget(button)
+    button.setToolTip("Goes")
+    button.clicked.connect(lambda: clicks.append("click"))
+    press = controls.pressing(button, "Going", lambda *words: said.append(words))
+    press()
+    assert (clicks, said) == (["click"], [])
+    controls.allow(button, "it rains")
+    press()
+    assert clicks == ["click"]
+    assert said == [("Going is not possible: it rains.", "warning")]
+    assert controls.why_not(button) == "it rains"
+    controls.allow(button, None)
+    assert controls.why_not(button) == ""
+
+
 def test_the_table_shows_copies_and_chooses(qtbot):
     table = LabelsTable()
     qtbot.addWidget(table)
