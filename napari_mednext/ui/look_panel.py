@@ -61,6 +61,7 @@ class LookPanel(QWidget):
         # Lambdas as slots keep this panel until Qt deletes it; it may not keep the
         # canvases of the panes for so long.
         self._panes_ref: ref[Panes] | None = None
+        self._width = 0
         self.planes = {
             name: _StateButton(
                 name,
@@ -176,7 +177,19 @@ class LookPanel(QWidget):
 
     def _on_panes_ended(self) -> None:
         self._panes_ref = None
+        own = _dock_of(self)
+        if own is not None:
+            self._width = own.width()
+            # Qt gives the room of the panes to this dock first.
+            QTimer.singleShot(0, self._give_room_back)
         self._on_changed()
+
+    def _give_room_back(self) -> None:
+        """Make the dock of this panel as wide as it was beside the panes."""
+        own = _dock_of(self)
+        window = own.window() if own is not None else None
+        if own is not None and isinstance(window, QMainWindow):
+            window.resizeDocks([own], [self._width], Qt.Orientation.Horizontal)
 
     def _on_changed(self) -> None:
         """Show the state of the viewer; the only place that does."""

@@ -160,9 +160,12 @@ def test_panes_open_beside_the_dock_and_close(make_napari_viewer, until):
     )
     until(lambda: theirs.geometry().right() < dock.geometry().left())
     until(lambda: [pane.plane for pane in panes.panes] == ["axial", "sagittal"])
+    width = dock.width()
     panel.linked.click()
     assert not panel.linked.isChecked()
     until(lambda: not theirs.isVisible())
+    # The canvas gets the room of the panes, not the dock.
+    until(lambda: dock.width() == width)
 
     panel.linked.click()
     panes = dock.window().findChild(Panes)
