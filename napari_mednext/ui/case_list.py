@@ -301,7 +301,9 @@ class CaseListPanel(QWidget):
         desk.use_model(self.model.path())
         try:
             remember_model(
-                desk.study.path, name=model.name if model else "", path=self.model.path()
+                desk.study.path,
+                name=model.name if model else "",
+                path=self.model.path(),
             )
         except MednextError as error:
             self._flow.said.emit(explain(error), "error")

@@ -153,7 +153,15 @@ class StudyLabelsPanel(QWidget):
     # ---- changing ----
 
     def _on_renamed(self, value: int, name: str) -> None:
-        self._change(lambda study: study.rename_label(value, name))
+        name = name.strip()
+        if not name:
+            self._flow.said.emit("A label must have a name: the old one stays.", "info")
+            self._refresh()
+        elif self._change(lambda study: study.rename_label(value, name)):
+            alike = [x for x in self.table.labels.labels if x.name == name]
+            if len(alike) > 1:
+                text = f"{len(alike)} labels are called {name} now."
+                self._flow.said.emit(text, "warning")
 
     def _on_color(self, value: int) -> None:
         """Ask for another colour of a label."""

@@ -140,6 +140,8 @@ class ToolRuns:
         from napari_mednext.correction.tools.morphology import dilate
 
         mm = self._options.size.value()
+        if self._is_too_little(mm, "Dilate"):
+            return
         self.run(
             "dilate",
             lambda labels, scope: dilate(labels, scope, mm=mm),
@@ -151,6 +153,8 @@ class ToolRuns:
         from napari_mednext.correction.tools.morphology import erode
 
         mm = self._options.size.value()
+        if self._is_too_little(mm, "Erode"):
+            return
         self.run(
             "erode",
             lambda labels, scope: erode(labels, scope, mm=mm),
@@ -291,6 +295,18 @@ class ToolRuns:
             )
             raise InputError(msg)
         return unused
+
+    def _is_too_little(self, mm: float, title: str) -> bool:
+        """Say that no voxel is so near to another one; False where one is."""
+        case = self._flow.case
+        if case is None or mm >= min(case.spacing) - 1e-6:
+            return False
+        self._flow.said.emit(
+            f"{title} changes nothing: {mm:g} mm is less than a voxel, which has "
+            f"{min(case.spacing):.3g} mm; choose more.",
+            "warning",
+        )
+        return True
 
     def _copy(self, step: int) -> None:
         """Copy the slice on screen to its neighbour, and go there."""

@@ -254,10 +254,11 @@ SECTIONS: dict[str, tuple[tuple[str, ...], ...]] = {
 #: A row is so many columns wide; a button has four, or what stands here.
 COLUMNS, USUAL_WIDTH = 12, 4
 WIDTHS = {
+    "answer_slice": 6,
     "ball": 3,
     "contours": 8,
     "cut": 8,
-    "depth": 8,
+    "depth": 6,
     "disc": 3,
     "island": 8,
     "method": 12,

@@ -164,6 +164,17 @@ def names_and_colours_change(bench, monkeypatch):
     bench.until(lambda: bench.said)
     assert "other than 'ignore'" in bench.said.pop()[0]
     assert table.labels.index(1, NAME).data() == "Left hilum"
+    QTest.keyClick(table, Qt.Key.Key_F2)
+    bench.retype(" ")
+    bench.until(lambda: bench.said)
+    assert "must have a name: the old one stays" in bench.said.pop()[0]
+    QTest.keyClick(table, Qt.Key.Key_F2)
+    bench.retype(bench.names()[0])
+    bench.until(lambda: bench.said)
+    assert f"2 labels are called {bench.names()[0]} now" in bench.said.pop()[0]
+    QTest.keyClick(table, Qt.Key.Key_F2)
+    bench.retype("Left hilum")
+    bench.until(lambda: bench.names()[1] == "Left hilum")
 
     asked = []
 

@@ -235,6 +235,18 @@ def test_grey_values_the_wrong_way_round_are_refused(window):
     assert "from low to high" in window.said[-1][0]
 
 
+@pytest.mark.parametrize("name", ["dilate", "erode"])
+def test_less_than_a_voxel_is_said(window, name):
+    least, count = min(window.flow.case.spacing), len(window.titles)
+    window.panel.options.size.setValue(least - 0.2)
+    window.press(name)
+    assert "is less than a voxel" in window.said[-1][0]
+    assert len(window.titles) == count
+    window.panel.options.size.setValue(np.ceil(least * 10) / 10)
+    window.press(name)
+    assert window.titles[-1] == name
+
+
 def test_grey_values_come_from_the_label(window):
     limits = window.panel.limits
     limits.from_label.click()

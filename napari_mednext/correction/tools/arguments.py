@@ -13,7 +13,17 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["check_axis", "check_index", "check_length", "check_value", "check_voxel"]
+__all__ = [
+    "PLANES",
+    "check_axis",
+    "check_index",
+    "check_length",
+    "check_value",
+    "check_voxel",
+]
+
+#: What people call a slice across each axis (z, y, x) of a volume in LPS.
+PLANES = ("axial", "coronal", "sagittal")
 
 
 def check_axis(axis: int) -> None:

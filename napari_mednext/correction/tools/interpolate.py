@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_mednext.correction.tools.arguments import check_axis, check_index
+from napari_mednext.correction.tools.arguments import PLANES, check_axis, check_index
 from napari_mednext.correction.tools.extent import label_box
 from napari_mednext.correction.tools.shapes import (
     Shape,
@@ -193,8 +193,8 @@ def _drawn(
     empty = sorted(set(numbers).difference(found.tolist()))
     if box is None or len(numbers) < 2 or empty:
         msg = (
-            f"the label {label} must be drawn on two slices along axis {axis} or more, "
-            f"got {numbers}"
+            f"the label {label} must be drawn on two {PLANES[axis]} slices or more, "
+            f"got {numbers or 'none'}"
             + (f" of which {empty} do not hold it" if empty else "")
             + ": draw it on another one"
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from napari_mednext.correction.change import bounding_box
-from napari_mednext.correction.tools.arguments import check_axis, check_index
+from napari_mednext.correction.tools.arguments import PLANES, check_axis, check_index
 from napari_mednext.errors import InputError
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ def copy_slice(
     form = slices[index] == scope.label
     if not form.any():
         msg = (
-            f"the slice to copy must hold label {scope.label}, but slice {index} along "
-            f"axis {axis} does not: draw it there, or choose another slice"
+            f"the slice to copy must hold label {scope.label}, but {PLANES[axis]} "
+            f"slice {index} does not: draw it there, or choose another slice"
         )
         raise InputError(msg)
     numbers = sorted({int(number) for number in to} - {index})

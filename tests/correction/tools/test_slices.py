@@ -74,7 +74,7 @@ def test_keeps_the_rules(labels, axis):
         ({"axis": 3, "index": 0, "to": [1]}, "axis must be 0, 1 or 2"),
         ({"axis": 1, "index": 8, "to": [1]}, "along axis 1 must be from 0 to 7, got 8"),
         ({"axis": 2, "index": 0, "to": [1, -1]}, "from 0 to 6, got -1"),
-        ({"axis": 0, "index": 1, "to": [0]}, "must hold label 1, but slice 1 along"),
+        ({"axis": 0, "index": 1, "to": [0]}, "hold label 1, but axial slice 1 does"),
     ],
 )
 def test_refuses_slices_that_cannot_be_copied(options, words):
