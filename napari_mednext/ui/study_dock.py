@@ -162,7 +162,10 @@ class StudyDock(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self.pages, 1)
-        outer.addWidget(self.notice)
+        beside = QHBoxLayout()
+        beside.setContentsMargins(8, 0, 8, 4)
+        beside.addWidget(self.notice)
+        outer.addLayout(beside)
 
     def _head(self) -> QHBoxLayout:
         """Return the line with the case, its state, and whether it is on disk."""
@@ -205,6 +208,7 @@ class StudyDock(QWidget):
         flow.casesChanged.connect(self._refresh)
         flow.phaseChanged.connect(self._refresh)
         flow.savedChanged.connect(self._on_saved)
+        flow.labelsChanged.connect(self._on_work)
         flow.progressed.connect(self._on_progress)
         self.open_button.clicked.connect(self._on_open)
         self.new_button.clicked.connect(lambda: self.make_study(None))
@@ -298,6 +302,12 @@ class StudyDock(QWidget):
             self._hush.start()
         else:
             self._hush.stop()
+
+    def _on_work(self) -> None:
+        """Let go of an old refusal while work goes on, but not of what is unsaved."""
+        flow = self.flow
+        if self.notice.level and flow.problem is None and not flow.unsaved:
+            self._hush.start()
 
     def _on_open(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, "Folder of the study")

@@ -36,4 +36,12 @@ def test_a_case_that_cannot_be_opened_is_told_until_another_one_is(
     dock.next.click()
     until(lambda: flow.case is not None and flow.case.name == "case2")
     assert dock.notice.text() == "The disk is full."
+    # A refusal goes while work goes on, but not while steps are not on disk.
+    dock._hush.setInterval(1)
+    flow.labelsChanged.emit()
+    until(lambda: not dock.notice.text())
+    flow.said.emit("The disk is full.", "error")
+    monkeypatch.setattr(type(flow), "problem", "full", raising=False)
+    flow.labelsChanged.emit()
+    assert not dock._hush.isActive()
     dock.end()
