@@ -7,10 +7,12 @@ shipped model in its own process.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import napari
 from qtpy.QtCore import QTimer
@@ -19,13 +21,15 @@ from benchmarks.study_tour.day import Day
 from benchmarks.study_tour.hand import Hand
 from benchmarks.study_tour.scans import make_scans
 
-STEPS = ("open", "brush", "interpolate", "doubt", "compare", "accept", "back", "flag")
+if TYPE_CHECKING:
+    from qtpy.QtWidgets import QWidget
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-o", "--output", type=Path, default=Path("docs/study"))
     options = parser.parse_args()
+    options.output = options.output.resolve()
     options.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         day = _run(Path(scratch), options.output)
@@ -51,7 +55,15 @@ def _run(scratch: Path, output: Path) -> Day:
     viewer.window.add_dock_widget(dock, name="MedNeXt: Study", area="right")
     dock.cases.model_of = lambda _: "brain_mr"
     hand = Hand(viewer)
-    day = Day(hand, dock, lambda name: hand.picture(output / f"{name}.png"))
+
+    def picture(name: str, dialog: QWidget | None = None) -> None:
+        path = output / f"{name}.png"
+        if dialog is None:
+            hand.picture(path)
+        else:
+            dialog.grab().save(str(path))
+
+    day = Day(hand, dock, picture)
     day.open_study(folder)
     day.brush()
     day.interpolate()
@@ -61,7 +73,8 @@ def _run(scratch: Path, output: Path) -> Day:
     day.accept_next()
     day.back()
     day.flag()
-    day.export(scratch / "masks")
+    with contextlib.chdir(scratch):  # the picture shows no folder of this machine
+        day.export(Path("masks"))
     dock.flow.close_study()
     QTimer.singleShot(0, viewer.close)
     hand.settle(1.0)

@@ -33,12 +33,13 @@ class Day:
     hand : Hand
     dock : StudyDock
     picture : callable
-        Called with the name of each step once it is done.
+        Called with the name of each step once it is done, and the dialog of the step
+        if it has one.
     """
 
     hand: Hand
     dock: StudyDock
-    picture: Callable[[str], object]
+    picture: Callable[..., object]
     seconds: dict[str, float] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
 
@@ -127,6 +128,8 @@ class Day:
     def compare(self) -> None:
         """Compare the labels with the model's answer, and measure them."""
         self.dock.tabs.setCurrentIndex(3)
+        self.hand.viewer.dims.set_current_step(0, self.slices[0] + GAP // 2)
+        self.hand.viewer.reset_view()
         self.hand.settle(0.1)
         measures = self.dock.measures
         measures.measure.refresh()
@@ -206,7 +209,7 @@ class Day:
         )
         self.hand.settle(0.2)
         self.facts["exported"] = sorted(path.name for path in out.iterdir())
-        self.picture("export")
+        self.picture("export", dialog)
         dialog.close()
 
     def _ring(self, index: int) -> list[tuple[float, float, float]]:

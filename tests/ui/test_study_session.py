@@ -37,7 +37,7 @@ def test_a_day(make_napari_viewer, study_folder, tmp_path, qtbot, monkeypatch):
         dock = StudyDock(viewer, session)
         viewer.window.add_dock_widget(dock, name="MedNeXt: Study", area="right")
         monkeypatch.setattr(dock.cases, "model_of", lambda _: "quick")
-        day = Day(Hand(viewer), dock, lambda _: None)
+        day = Day(Hand(viewer), dock, lambda *_: None)
         day.open_study(study_folder)
         day.brush()
         day.interpolate()
