@@ -61,7 +61,10 @@ def existing(path: str | Path) -> Path:
     """
     path = Path(path)
     if not path.exists():
-        msg = f"there must be a file or folder at {str(path)!r}, but there is none"
+        msg = (
+            f"there must be a file or folder at {str(path)!r}, but there is none: "
+            "put it back, or choose another"
+        )
         raise FormatError(msg)
     return path
 

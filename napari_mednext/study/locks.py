@@ -151,7 +151,7 @@ class CaseLock:
         if self.held:
             return "this window may edit the case"
         who = self.holder or "another window"
-        return f"the case can be looked at only, because {who} has it open"
+        return f"the case can be looked at only, it is open elsewhere ({who})"
 
 
 def _locked(file: int) -> bool:

@@ -99,11 +99,15 @@ class FlowEdits(FlowBase):
             if self.case is not case:
                 return
             labels = answer.labels if box is None else answer.labels[box]
-            case.editing.predict(
+            edit = case.editing.predict(
                 labels, answer.version.code, box=box, keep_reviewed=keep_reviewed
             )
             self._prepare_next()
-            self.said.emit("Segmented; Ctrl+Z takes it back.", "done")
+            if edit is None:
+                text = "The model found what was there already; nothing was changed."
+                self.said.emit(text, "info")
+            else:
+                self.said.emit("Segmented; Ctrl+Z takes it back.", "done")
 
         self._run(work, f"MedNeXt: segmenting {case.name}", done, Phase.WORKING)
 

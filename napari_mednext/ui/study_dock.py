@@ -384,6 +384,9 @@ class StudyDock(QWidget):
         read_only = case.holder if case is not None and case.is_read_only else None
         for control in (self.previous, self.next):
             allow(control, busy or nowhere)
+        is_flagged = listed is not None and listed.state == "flagged"
+        text = "Take the flag away" if is_flagged else None
+        self.flag.setProperty("usualToolTip", hint("flag", text))
         allow(self.flag, busy or nothing)
         allow(self.accept, busy or nothing or read_only)
         allow(self.save, None if flow.unsaved else nothing or read_only)

@@ -78,7 +78,7 @@ def test_the_end_of_a_process_frees_its_cases(tmp_path, way):
         lock = CaseLock(path)
         assert not lock.held
         assert lock.holder.pid == process.pid
-        assert str(lock).startswith("the case can be looked at only, because")
+        assert str(lock).startswith("the case can be looked at only, it is open")
         assert "on this computer since 20" in str(lock)
         if way is None:
             process.stdin.close()
@@ -111,7 +111,7 @@ def test_a_holder_that_does_not_say_who(tmp_path, text):
         path.write_text(text)
         other = CaseLock(path)
         assert (other.held, other.holder) == (False, None)
-        assert "because another window has it open" in str(other)
+        assert "it is open elsewhere (another window)" in str(other)
 
 
 def test_words(monkeypatch):

@@ -315,7 +315,7 @@ def test_doubt_is_measured_where_none_is_known(bench):
     assert bench.flow.case.answer is None
     bench.push(measuring.start)
     bench.until(lambda: len(panel.spots) == 3)
-    assert not measuring.isVisible()
+    bench.until(lambda: not measuring.isVisible())
     assert not bench.flow.case.editing.labels.any()
     assert not bench.flow.case.editing.history.done
     assert bench.study.figures()["case0"].ml[2] == pytest.approx(1125 * 2.97 / 1000)
