@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FlowKeeping"]
 
+_LOG = logging.getLogger(__name__)
 #: The window looks this often whether steps could be written, in ms.
 WATCH_MS = 500
 #: What fails with one case must keep no other case from being saved.
@@ -165,9 +167,26 @@ class FlowKeeping(FlowEdits):
                 leaving.give_up()
             except _WORLD as error:
                 self.said.emit(f"{name}: {explain(error)}", "error")
+                self._rescue(leaving.case)
         self._leaving, self._unsaved = {}, []
         self._problems.clear()
         self._told_problem = None
+
+    def _rescue(self, case: OpenCase) -> None:
+        """Write labels elsewhere that are in memory only and will be gone soon."""
+        from napari_mednext.app.rescue import rescue_case
+
+        try:
+            path = rescue_case(case)
+        except _WORLD as error:
+            _LOG.exception("the labels of %s were lost", case.name)
+            self.said.emit(f"{case.name} is lost: {explain(error)}", "error")
+            return
+        text = f"the labels of {case.name} could not be saved in the study: they are in"
+        _LOG.error("%s %s", text, path)
+        from napari.utils.notifications import show_error
+
+        show_error(sentence(f"{text} {path}"))
 
     def _take_back(self, leaving: Leaving) -> OpenCase | None:
         """Return a case that could not be saved, to go on with it."""

@@ -7,6 +7,7 @@ import weakref
 import numpy as np
 import pytest
 
+from napari_mednext.app import rescue
 from napari_mednext.correction.change import Change
 from napari_mednext.correction.journal import Journal
 from napari_mednext.errors import StorageError
@@ -345,6 +346,30 @@ class TestFailures:
         with Study.open(bench.study.path) as bench.study:
             assert (bench.on_disk("case0")[BOX] == 2).all()
             assert bench.is_free("case0")
+
+    def test_a_window_that_goes_with_a_full_disk_leaves_the_labels_elsewhere(
+        self, bench, tmp_path, monkeypatch
+    ):
+        def no_room(*_):
+            raise OSError(28, "No space left on device")
+
+        told = []
+        monkeypatch.setattr(rescue, "rescue_folder", lambda: tmp_path / "rescued")
+        monkeypatch.setattr("napari.utils.notifications.show_error", told.append)
+        labels = bench.flow.case.editing.labels
+        with monkeypatch.context() as patch:
+            patch.setattr(Journal, "_write", no_room)
+            paint(bench.flow.case)
+            assert bench.flow.close_study(at_once=True)
+        (path,) = (tmp_path / "rescued").glob("case0-*[0-9].nii.gz")
+        assert str(path) in told[0]
+        mask = reorient(open_volume(path), "LPS").array[0]
+        np.testing.assert_array_equal(mask, labels)
+        assert (mask[BOX] == 2).all()
+        beside = path.with_name(path.name.replace(".nii", "_reviewed.nii"))
+        reviewed = reorient(open_volume(beside), "LPS").array[0]
+        np.testing.assert_array_equal(reviewed[BOX] == 1, mask[BOX] == 2)
+        bench.study = Study.open(bench.study.path)
 
 
 class TestClosing:
