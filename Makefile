@@ -29,7 +29,7 @@ HAS_DISPLAY := $(DISPLAY)$(WAYLAND_DISPLAY)
 export PYTHON
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help demo test lint types contracts tests oracle format clean
+.PHONY: help demo test lint types contracts display tests slow oracle format clean
 help:
 	@sed -n '/^#/!q;s/^# \{0,1\}//p' Makefile
 
@@ -66,7 +66,7 @@ ifneq ($(HAS_DISPLAY),)
 endif
 	@$(BIN)/napari-mednext demo
 
-test: lint types contracts tests oracle
+test: lint types contracts tests slow oracle
 
 # ---- the parts of make test ----
 
@@ -82,13 +82,18 @@ types: $(VENV)/dev.stamp
 contracts: $(VENV)/dev.stamp
 	$(BIN)/lint-imports
 
-tests: $(VENV)/dev.stamp
+display:
 ifeq ($(HAS_DISPLAY),)
 	@scripts/system_packages.sh xvfb
 else
 	@scripts/system_packages.sh window
 endif
+
+tests: $(VENV)/dev.stamp display
 	scripts/with_display.sh $(BIN)/python -m pytest $(TESTS)
+
+slow: $(VENV)/dev.stamp display
+	scripts/with_display.sh $(BIN)/python -m pytest -m slow
 
 ifeq ($(ORACLE),0)
 oracle:

@@ -28,6 +28,7 @@ def _one_thread():
     torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_one_thread")
 def test_the_python_example_runs(tmp_path, monkeypatch, capsys):
     (example,) = blocks("python")

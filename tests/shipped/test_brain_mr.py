@@ -15,6 +15,7 @@ from napari_mednext.models import find_model
 from napari_mednext.settings import InferenceSettings
 from napari_mednext.volume import reorient
 
+pytestmark = pytest.mark.slow
 SAMPLES = files("napari_mednext") / "resources" / "samples"
 GREY, WHITE = 2, 1
 BRAIN_CLASSES = (1, 2, 5, 6, 7, 8, 9)

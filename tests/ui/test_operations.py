@@ -17,7 +17,7 @@ from napari_mednext.ui.corrected_layer import Labels
 from napari_mednext.volume import Volume, VoxelGrid, reorient
 from tests.correction.editing_model import Model
 
-COUNT = int(os.environ.get("OPERATIONS", "2000"))
+COUNT = int(os.environ.get("OPERATIONS", "1000"))
 SHAPE = (5, 17, 13)
 NAMES = LabelSet.from_names({n: f"label {n}" for n in range(1, 6)})
 WEIGHTS = {
