@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from napari_mednext.correction.provenance import is_reviewed
 from napari_mednext.ui.bridge import (
     METADATA_KEY,
     image_layers,
@@ -16,6 +13,7 @@ from napari_mednext.ui.bridge import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
     from napari.layers import Image
     from numpy.typing import NDArray
 
@@ -104,13 +102,12 @@ class CaseLayers:
         """Whether the doubt is on screen."""
         return self._doubt in self._viewer.layers and bool(self._doubt.visible)
 
-    def show_reviewed(self, *, is_shown: bool) -> None:
-        """Show or hide what a person painted or confirmed, as it is now."""
-        if not is_shown:
+    def show_reviewed(self, reviewed: NDArray[np.uint8] | None) -> None:
+        """Tint what a person painted or confirmed; None hides it."""
+        if reviewed is None:
             if self._reviewed in self._viewer.layers:
                 self._reviewed.visible = False
             return
-        reviewed = is_reviewed(self._case.editing.provenance).view(np.uint8)
         if self._reviewed is None or self._reviewed not in self._viewer.layers:
             self._reviewed = self._below_labels(reviewed, REVIEWED, "green")
             self._reviewed.contrast_limits = (0, 2)

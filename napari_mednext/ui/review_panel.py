@@ -19,9 +19,13 @@ from napari_mednext.correction.change import whole_box
 from napari_mednext.correction.provenance import is_reviewed, reviewed_slices
 from napari_mednext.ui.controls import Heading, IconButton, allow, pressing
 from napari_mednext.ui.keys import hint
+from napari_mednext.ui.single_job import SingleJob
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from napari_mednext.correction import Box
+    from napari_mednext.ui.jobs import Job
     from napari_mednext.ui.keys import KeyBinder
     from napari_mednext.ui.study_flow import StudyFlow
 
@@ -53,6 +57,7 @@ class ReviewPanel(QWidget):
         self.undo = IconButton("undo", "Take the last step back (Ctrl+Z)")
         self.redo = IconButton("redo", "Do the step again (Ctrl+Shift+Z)")
         self.last = QLabel(self)
+        self._measuring = SingleJob(self)
         self._build()
         self.slice.clicked.connect(self._on_slice)
         self.whole.clicked.connect(lambda: self._review(None, is_reviewed=True))
@@ -138,8 +143,10 @@ class ReviewPanel(QWidget):
         case.editing.review(box, is_reviewed=is_reviewed, title=title)
 
     def _on_shown(self, is_checked: bool) -> None:  # noqa: FBT001 - a Qt slot
-        if self._flow.layers is not None:
-            self._flow.layers.show_reviewed(is_shown=is_checked)
+        if is_checked:
+            self._on_labels()
+        elif self._flow.layers is not None:
+            self._flow.layers.show_reviewed(None)
 
     def _step(self, *, is_undo: bool) -> None:
         layer = self._flow.layer
@@ -161,10 +168,20 @@ class ReviewPanel(QWidget):
         case = self._flow.case
         if case is None:
             return
-        share = float(is_reviewed(case.editing.provenance).mean())
-        self.line.setText(f"{100 * share:.0f} % reviewed")
-        if self.shown.isChecked() and self._flow.layers is not None:
-            self._flow.layers.show_reviewed(is_shown=True)
+        provenance = case.editing.provenance
+
+        def work(_: Job) -> tuple[NDArray[np.uint8], float]:
+            reviewed = is_reviewed(provenance)
+            return reviewed.view(np.uint8), float(reviewed.mean())
+
+        def found(result: tuple[NDArray[np.uint8], float]) -> None:
+            reviewed, share = result
+            self.line.setText(f"{100 * share:.0f} % reviewed")
+            if self.shown.isChecked() and self._flow.layers is not None:
+                self._flow.layers.show_reviewed(reviewed)
+
+        # A whole volume: on the window's thread it would be felt after each stroke.
+        self._measuring.start(work, f"MedNeXt: measuring reviews of {case.name}", found)
 
     def _refresh(self, *_: object) -> None:
         """Enable, disable and show what fits."""
@@ -173,6 +190,7 @@ class ReviewPanel(QWidget):
         allow(self.whole, reason)
         allow(self.shown, None if self._flow.case is not None else "no case is open")
         if self._flow.case is None:
+            self._measuring.drop()
             self.line.clear()
             self.shown.setChecked(False)
         self._refresh_history()
