@@ -52,7 +52,9 @@ class FlowEdits(FlowBase):
                 self.said.emit(explain(error), "error")
             return
         before = len(case.editing.history.done), case.editing.history.done[-1:]
-        snapshot = case.editing.recorded()[1]
+
+        def work(_: Job) -> Change | None:
+            return tool(case.editing.recorded()[1])
 
         def done(change: Change | None) -> None:
             if self.case is not case:
@@ -67,7 +69,7 @@ class FlowEdits(FlowBase):
                 return
             self._put(case, change, title)
 
-        self._run(lambda _: tool(snapshot), f"MedNeXt: {title}", done, Phase.WORKING)
+        self._run(work, f"MedNeXt: {title}", done, Phase.WORKING)
 
     def segment_box(self, box: Box | None, *, keep_reviewed: bool = True) -> None:
         """Have the model segment a box, or the whole case, as one step.

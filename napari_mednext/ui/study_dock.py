@@ -119,8 +119,6 @@ class StudyDock(QWidget):
         self._bind_keys()
         self._refresh()
 
-    # ---- building ----
-
     def _build(self) -> None:
         """Lay the parts out: a head that stays, and tabs below it."""
         self.setAcceptDrops(True)
@@ -249,8 +247,6 @@ class StudyDock(QWidget):
         self.keys.close()
         self.look.stop()
 
-    # ---- what a user does ----
-
     def open_study(self, folder: Path) -> None:
         """Open the study of a folder, and the first case that is not done."""
         self.flow.open_study(folder, model=self.cases.model_of(folder))
@@ -291,8 +287,6 @@ class StudyDock(QWidget):
             self.open_study(path)
         else:
             self.make_study(path)
-
-    # ---- inside ----
 
     def _on_said(self, text: str, level: str) -> None:
         """Show a sentence; good news go after a while, the rest stays."""
