@@ -203,6 +203,11 @@ class Study(
         """What the study is called."""
         return self._stated("name")
 
+    @property
+    def seed(self) -> str:
+        """Decides whatever is left to chance in the study; the same for ever."""
+        return self._stated("seed")
+
     def back_up(self) -> None:
         """Write a whole copy of the database; done at opening and closing anyway.
 

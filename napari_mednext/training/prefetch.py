@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 import torch
+from torch import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from napari_mednext.training.synthesis import Sample
-
 __all__ = ["Prefetcher"]
 
+#: A named tuple of tensors.
+Batch = TypeVar("Batch", bound=tuple[Tensor, ...])
 
-class Prefetcher:
+
+class Prefetcher(Generic[Batch]):
     """Hands out batches in order; one is drawn ahead, in a thread of its own.
 
     On CUDA the thread works on a stream of its own: what it copies to the device does
@@ -33,12 +35,12 @@ class Prefetcher:
     """
 
     def __init__(
-        self, draw: Callable[[int], Sample], *, last: int, device: torch.device
+        self, draw: Callable[[int], Batch], *, last: int, device: torch.device
     ) -> None:
         self._draw = draw
         self._last = last
         self._device = device
-        self._coming: tuple[int, Future[tuple[Sample, torch.cuda.Event | None]]] | None
+        self._coming: tuple[int, Future[tuple[Batch, torch.cuda.Event | None]]] | None
         self._coming = None
         self._stream = _new_stream(device)
         # Threads have their own number of helpers, and sums depend on it.
@@ -60,7 +62,7 @@ class Prefetcher:
     ) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def take(self, step: int) -> Sample:
+    def take(self, step: int) -> Batch:
         """Return the batch of a step and begin with that of the next one."""
         if self._coming is None or self._coming[0] != step:
             self._coming = (step, self._pool.submit(self._make, step))
@@ -75,7 +77,7 @@ class Prefetcher:
                 part.record_stream(now)
         return batch
 
-    def _make(self, step: int) -> tuple[Sample, torch.cuda.Event | None]:
+    def _make(self, step: int) -> tuple[Batch, torch.cuda.Event | None]:
         """Draw a batch; on CUDA also an event that says when it is there."""
         if self._stream is None:
             return self._draw(step), None

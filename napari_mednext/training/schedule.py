@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from napari_mednext.errors import InputError
 
 if TYPE_CHECKING:
     from napari_mednext.settings.from_labels import FromLabelsSettings
 
-__all__ = ["Speed", "fitted", "learning_rate", "mean_decay"]
+__all__ = ["Schedule", "Scheduled", "Speed", "fitted", "learning_rate", "mean_decay"]
 
 #: Power of the fall of the learning rate, and its share below which it does not fall.
 _POWER = 0.9
@@ -22,6 +22,40 @@ _PLANNED = 0.95
 _LEAST_STEPS = 10
 
 
+class Scheduled(Protocol):
+    """What decides the learning rate and the mean of the weights."""
+
+    @property
+    def steps(self) -> int:
+        """Updates in all."""
+        ...
+
+    @property
+    def warmup_steps(self) -> int:
+        """Updates over which the rate rises."""
+        ...
+
+    @property
+    def learning_rate(self) -> float:
+        """The highest rate."""
+        ...
+
+    @property
+    def ema_decay(self) -> float:
+        """Decay of the running mean of the weights."""
+        ...
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A plain :class:`Scheduled`."""
+
+    steps: int
+    warmup_steps: int
+    learning_rate: float
+    ema_decay: float
+
+
 @dataclass(frozen=True)
 class Speed:
     """What parts of a training take on this machine, in seconds."""
@@ -30,12 +64,12 @@ class Speed:
     validation: float
 
 
-def learning_rate(settings: FromLabelsSettings, step: int) -> float:
+def learning_rate(settings: Scheduled, step: int) -> float:
     """Return the rate of a step: a linear rise, then a fall with power 0.9.
 
     Parameters
     ----------
-    settings : FromLabelsSettings
+    settings : Scheduled
         Of the training.
     step : int
         Updates done before this one.
@@ -51,7 +85,7 @@ def learning_rate(settings: FromLabelsSettings, step: int) -> float:
     return float(settings.learning_rate * max(1 - done, _LEAST) ** _POWER)
 
 
-def mean_decay(settings: FromLabelsSettings, step: int) -> float:
+def mean_decay(settings: Scheduled, step: int) -> float:
     """Return the decay of the mean of the weights after so many updates.
 
     It is lower at first, so that the random weights are soon forgotten.

@@ -1,0 +1,68 @@
+"""The process of an improvement: ``jobs`` starts it, ``training`` does the work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_mednext.errors import Cancelled, InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_mednext.jobs import JobWorker
+
+__all__ = ["improve", "main"]
+
+
+def main(folder: Path) -> None:
+    """Work on an improvement until it is over.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the job.
+    """
+    from napari_mednext.jobs import run_job
+
+    run_job(folder, improve)
+
+
+def improve(worker: JobWorker) -> dict[str, Any]:
+    """Improve a model, from where the job stands; see `Improvement.run`.
+
+    Parameters
+    ----------
+    worker : JobWorker
+        Its arguments are those of an `ImproveOrder`.
+
+    Returns
+    -------
+    dict
+        For the state of the job.
+
+    Raises
+    ------
+    InputError
+        If the job was not begun as a whole.
+    Cancelled
+        If it was cancelled, or stopped before it began.
+    """
+    from napari_mednext.jobs import Command
+    from napari_mednext.jobs.turns import compute_turn
+    from napari_mednext.training.tuning.order import ImproveOrder
+
+    if not (worker.path / "data" / "complete").exists():
+        msg = (
+            "an improvement must have copies of the labels in its folder, but making "
+            "it was interrupted: start a new one"
+        )
+        raise InputError(msg)
+    order = ImproveOrder.from_dict(worker.arguments)
+    # The turn comes first: torch takes memory from the moment that it is imported.
+    with compute_turn(order.settings.device, worker) as command:
+        if command is Command.STOP:
+            msg = "the job was stopped before it began: nothing was learned"
+            raise Cancelled(msg)
+        from napari_mednext.training.tuning.improvement import Improvement
+
+        return Improvement(order, worker).run()

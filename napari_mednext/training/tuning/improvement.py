@@ -1,0 +1,543 @@
+"""An improvement from beginning to end: learn, judge, and write a candidate.
+
+Every part leaves a file behind, and what has its file is not done again: a job that was
+killed anywhere goes on. The final training comes first, so that whoever stops a job
+early keeps what it learned; the trainings that stand in for it follow.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from napari_mednext.errors import Cancelled, InputError, ModelError
+from napari_mednext.formats.placing import placed
+from napari_mednext.inference.devices import resolve_device
+from napari_mednext.jobs import Command
+from napari_mednext.models import ModelFolder, replace_card
+from napari_mednext.network import build
+from napari_mednext.training.gate.splits import Fold, ReviewedCase, Split, split_cases
+from napari_mednext.training.peak_memory import peak_rss
+from napari_mednext.training.tuning.candidate import (
+    candidate_plans,
+    mixed,
+    write_candidate,
+)
+from napari_mednext.training.tuning.classes import class_map
+from napari_mednext.training.tuning.judging import Judge
+from napari_mednext.training.tuning.loading import LearnedCase, load_case
+from napari_mednext.training.tuning.losses import Objective
+from napari_mednext.training.tuning.run import Told, TuningRun
+from napari_mednext.training.tuning.sampling import PatchSampler
+from napari_mednext.training.tuning.step_plan import (
+    StepPlan,
+    measured_step_s,
+    plan_steps,
+)
+from napari_mednext.training.tuning.student import (
+    channel_rows,
+    make_student,
+    student_kwargs,
+)
+from napari_mednext.training.tuning.tuner import Batch, Tuner
+from napari_mednext.training.tuning.watching import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_mednext.jobs import JobWorker
+    from napari_mednext.training.tuning.order import ImproveOrder
+
+__all__ = ["Improvement"]
+
+_LOG = logging.getLogger(__name__)
+#: Patches that are looked at while a network learns.
+_WATCHED = 6
+#: Held-out cases from which one can be spared to say when to stop.
+_ENOUGH_TO_SPARE = 3
+
+
+class Improvement:
+    """One improvement, in its job.
+
+    Parameters
+    ----------
+    order : ImproveOrder
+        What is wanted.
+    worker : JobWorker
+        The job: its folder, its commands, and who is told.
+    """
+
+    def __init__(self, order: ImproveOrder, worker: JobWorker) -> None:
+        self.order = order
+        self.settings = order.settings
+        self._worker = worker
+        self._folder: Path = worker.path
+        self._is_stopped = False
+        self._tuner: Tuner | None = None
+        self.device = torch.device(resolve_device(order.settings.device))
+        self.teacher = ModelFolder.open(order.model)
+        if self.teacher.sha256 != order.model_sha256:
+            msg = (
+                f"the model {self.teacher.name!r} must be the one that the job began "
+                "with, but its files were changed: start a new improvement"
+            )
+            raise ModelError(msg)
+        is_anew = order.settings.start == "base"
+        self.start = ModelFolder.open(order.base) if is_anew else self.teacher
+        self.classes = class_map(self.teacher.labels, order.labels)
+
+    def run(self) -> dict[str, Any]:
+        """Do all that is not done yet.
+
+        Returns
+        -------
+        dict
+            What the job says at its end: the verdict, the candidate, times.
+
+        Raises
+        ------
+        Cancelled
+            If the job was cancelled.
+        """
+        self._say("preparing", "reading scans and labels")
+        cases = self._load()
+        split = self._split(cases)
+        folds = [fold for fold in split.folds if not fold.is_final]
+        plan = self._step_plan(cases, split, len(folds))
+        self._total = plan.final + plan.fold * len(folds)
+        self._done, self._step_s = 0, plan.seconds_per_step
+        judge = Judge(self.order, self._folder, str(self.device), self._check)
+        candidate = self._learn("final", cases, split, None, plan)
+        self._done += plan.final
+        models: dict[str, ModelFolder] = {}
+        for fold in split.folds:
+            if fold.is_final:
+                models[fold.name] = candidate
+            elif not self._is_stopped:
+                models[fold.name] = self._learn(fold.name, cases, split, fold, plan)
+                self._done += plan.fold
+        self._say("before", "asking the model in use")
+        judge.ask_before(self.teacher, cases, split)
+        self._say("after", "asking the new model")
+        judge.ask_after(models, cases, split, spared=self._spared(split))
+        self._say("comparing", "comparing both models")
+        report = judge.compare(
+            models, cases, split, spared=self._spared(split), new_labels=self._new()
+        )
+        self._say("writing", "writing the new model")
+        verdict = report.verdict.to_dict()
+        card = candidate.card
+        metrics = {**card.metrics, "gate": verdict}
+        replace_card(candidate, _with(card, metrics=metrics))
+        self._worker.tell("verdict", **verdict)
+        self._worker.tell("memory", peak_rss=peak_rss())
+        return {
+            "verdict": report.verdict.outcome,
+            "reason": report.verdict.reason,
+            "model": "model",
+            "name": self.order.name,
+            "scheme": split.scheme,
+            "seconds_per_step": self._step_s,
+            "steps": plan.final,
+            "peak_rss": peak_rss(),
+        }
+
+    def _new(self) -> frozenset[int]:
+        """Return the values of labels that the model in use does not know."""
+        known = self.classes.known
+        return frozenset(v for v, head in self.classes.heads.items() if head >= known)
+
+    # -- what is learned ---------------------------------------------------
+
+    def _load(self) -> dict[str, LearnedCase]:
+        """Read every case."""
+        rows = channel_rows(self.start.channel_names, self.order.channels)
+        plan = _PlanOfChannels(self.start.plan, rows)
+        cases = {}
+        for frozen in self.order.cases:
+            self._check()
+            cases[frozen.name] = load_case(
+                frozen,
+                self._folder,
+                plan,
+                channels=len(self.order.channels),
+                to_ras=self.start.reorient_to_ras,
+            )
+        return cases
+
+    def _split(self, cases: Mapping[str, LearnedCase]) -> Split:
+        """Decide who learns and who judges; once, and for all that follows.
+
+        Raises
+        ------
+        InputError
+            If nobody is left to learn from.
+        """
+        path = self._folder / "split.json"
+        if path.exists():
+            return Split.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        reviewed = [
+            ReviewedCase(
+                name,
+                case.frozen.patient,
+                case.digest,
+                int(np.count_nonzero(case.looked.known)),
+                float(case.looked.known.mean()),
+            )
+            for name, case in cases.items()
+        ]
+        scheme = self.settings.gate
+        split = split_cases(
+            reviewed,
+            seed=self.order.study_seed,
+            locked=self.order.locked,
+            trained=self.order.trained,
+            load=lambda name: (cases[name].looked.known, cases[name].looked.labels),
+            scheme="auto" if scheme == "none" else scheme,
+        )
+        if scheme == "none":
+            split = Split("none", split.train, (), split.locked, split.duplicates)
+        if not split.train:
+            msg = (
+                "an improvement must have a case to learn from, but all are held out: "
+                "review another case, or let one be learned"
+            )
+            raise InputError(msg)
+        with placed(path) as draft:
+            draft.write_text(json.dumps(split.to_dict()) + "\n", encoding="utf-8")
+        return split
+
+    def _sampler(
+        self,
+        cases: Mapping[str, LearnedCase],
+        names: Iterable[str],
+        hidden: Callable[[str], NDArray[np.bool_] | None],
+        patch: tuple[int, ...],
+        *,
+        for_learning: bool,
+    ) -> PatchSampler:
+        """Return what draws patches of some cases."""
+        names = [name for name in names if name in cases]
+        settings = self.settings
+        shares = _shares(
+            {name: cases[name].frozen.is_replay for name in names},
+            settings.replay_share if for_learning else None,
+        )
+        return PatchSampler(
+            [
+                cases[name].to_draw_from(
+                    self.classes, share=shares[name], hidden=hidden(name)
+                )
+                for name in names
+            ],
+            patch,
+            augment=settings.augment and for_learning,
+            changed_share=settings.changed_share if for_learning else 0.0,
+            mirror_axes=self.start.mirror_axes,
+            seed=settings.seed,
+        )
+
+    def _samplers(
+        self,
+        cases: Mapping[str, LearnedCase],
+        split: Split,
+        fold: Fold | None,
+        patch: tuple[int, ...],
+    ) -> tuple[PatchSampler, PatchSampler | None, str]:
+        """Return what is learned from, what is watched, and what to call that."""
+        if fold is None:
+            learning = self._sampler(
+                cases, split.train, lambda _: None, patch, for_learning=True
+            )
+            final = next((each for each in split.folds if each.is_final), None)
+            if final is None:
+                watched = self._sampler(
+                    cases, split.train, lambda _: None, patch, for_learning=False
+                )
+                return learning, watched, "training cases"
+            names = self._spared(split) or final.judged
+            watched = self._sampler(
+                cases, names, lambda _: None, patch, for_learning=False
+            )
+            return learning, watched, "held-out cases"
+
+        def untrained(name: str) -> NDArray[np.bool_]:
+            return ~fold.trained_mask(name, cases[name].looked.known)
+
+        def unjudged(name: str) -> NDArray[np.bool_]:
+            return ~fold.judged_mask(name, cases[name].looked.known)
+
+        learning = self._sampler(cases, fold.train, untrained, patch, for_learning=True)
+        watched = self._sampler(cases, fold.judged, unjudged, patch, for_learning=False)
+        return learning, watched, "held-out cases"
+
+    def _spared(self, split: Split) -> tuple[str, ...]:
+        """Return held-out cases that say when to stop, and so do not judge."""
+        final = next((fold for fold in split.folds if fold.is_final), None)
+        wanted = self.settings.early_stop and final is not None
+        if not wanted or final is None or len(final.judged) < _ENOUGH_TO_SPARE:
+            return ()
+        return final.judged[:1]
+
+    def _student(self, checkpointing: str) -> Any:
+        torch.manual_seed(self.settings.seed)
+        return make_student(
+            self.start,
+            self.teacher,
+            self.classes,
+            self.order.channels,
+            kernel_size=self.settings.kernel_size,
+            deep_supervision=self.settings.deep_supervision,
+            checkpointing=checkpointing,
+        )
+
+    def _step_plan(
+        self, cases: Mapping[str, LearnedCase], split: Split, folds: int
+    ) -> StepPlan:
+        """Decide how many updates there are; once."""
+        path = self._folder / "steps.json"
+        known = StepPlan.read(path)
+        if known is not None:
+            torch.set_num_threads(known.threads)
+            return known
+        settings, kind = self.settings, self.device.type
+        multiple = self._multiple()
+        patch = settings.patch_of(self.start.plan.patch_size, kind, multiple)
+        checkpointing = settings.checkpointing
+        checkpointing = "none" if checkpointing == "auto" else checkpointing
+        seconds = 0.0
+        if settings.steps is None:
+            self._say("preparing", "measuring the speed of this machine")
+            sampler, _, _ = self._samplers(cases, split, None, patch)
+            tuner = self._new_tuner(StepPlan(10, 5, 0, 0, patch, checkpointing), True)  # noqa: FBT003
+            seconds = measured_step_s(tuner, self._drawing(sampler))
+        final, fold = plan_steps(
+            settings,
+            seconds,
+            minutes=settings.training_minutes(kind),
+            folds=folds,
+        )
+        plan = StepPlan(
+            final, fold, seconds, torch.get_num_threads(), patch, checkpointing
+        )
+        plan.write(path)
+        self._worker.tell(
+            "plan",
+            steps=final,
+            fold_steps=fold,
+            seconds=seconds * (final + folds * fold),
+        )
+        return plan
+
+    def _multiple(self) -> int:
+        """Return what patches must be a multiple of."""
+        network = build(
+            self.start.plan.network_class_name,
+            input_channels=1,
+            num_classes=2,
+            arch_kwargs=self.start.plan.arch_kwargs,
+        )
+        return int(getattr(network, "downsampling", 32))
+
+    def _new_tuner(self, plan: StepPlan, is_final: bool) -> Tuner:  # noqa: FBT001
+        return Tuner(
+            self._student(plan.checkpointing),
+            self.settings.train,
+            Objective(self.classes, self.settings.distill_weight),
+            plan.schedule(self.settings, is_final=is_final),
+            self.settings.weight_decay,
+            self.device,
+        )
+
+    def _drawing(self, sampler: PatchSampler) -> Callable[[int], Batch]:
+        count = self.settings.batch_size
+
+        def draw(step: int) -> Batch:
+            with torch.no_grad():
+                patches = [sampler.draw(step, index) for index in range(count)]
+            return Batch(*(torch.stack(parts) for parts in zip(*patches, strict=True)))
+
+        return draw
+
+    def _learn(
+        self,
+        name: str,
+        cases: Mapping[str, LearnedCase],
+        split: Split,
+        fold: Fold | None,
+        plan: StepPlan,
+    ) -> ModelFolder:
+        """Train, unless that is done, and return the model."""
+        slug = name.replace(" ", "_")
+        path = self._folder / ("model" if fold is None else f"models/{slug}")
+        if (path / "plans.json").is_file():
+            return ModelFolder.open(path)
+        self._say("training", name)
+        learning, watched, what = self._samplers(cases, split, fold, plan.patch)
+        tuner = self._tuner = self._new_tuner(plan, is_final=fold is None)
+        begin = tuner.weights()
+        watch = None
+        if watched is not None:
+            patches = [watched.draw(0, index) for index in range(_WATCHED)]
+            watch = Watch(patches, self.classes)
+        run = TuningRun(
+            name,
+            tuner,
+            self._drawing(learning),
+            plan.schedule(self.settings, is_final=fold is None),
+            self._folder / "checkpoints" / f"{slug}.pt",
+            Told(self._worker.tell, self._on_step, self._keep_picture),
+            self.device,
+            watch=watch,
+            stop_early=fold is None and bool(self._spared(split)),
+            facts={
+                "classes": list(self.classes.names),
+                "settings": self.settings.to_dict(),
+                "watched": what,
+                "patch": list(plan.patch),
+                "notes": [],
+            },
+        )
+        run.run()
+        weights = mixed(begin, run.weights(), self.settings.interpolation)
+        self._tuner = None
+        self._worker.tell("memory", peak_rss=peak_rss())
+        return self._write(path, weights, tuner.step, plan, split)
+
+    def _write(
+        self,
+        path: Path,
+        weights: Mapping[str, torch.Tensor],
+        steps: int,
+        plan: StepPlan,
+        split: Split,
+    ) -> ModelFolder:
+        """Write a model with what is known of its making."""
+        rows = channel_rows(self.start.channel_names, self.order.channels)
+        kwargs = student_kwargs(self.start, self.settings.kernel_size)
+        recipe = {
+            "command": "improve",
+            **self.settings.to_dict(),
+            "steps_done": steps,
+            "trained_on": self.device.type,
+            "threads": plan.threads,
+            "patch": list(plan.patch),
+        }
+        return write_candidate(
+            path,
+            self.start,
+            self.classes,
+            weights,
+            plans=candidate_plans(self.start, kwargs, rows),
+            channels=self.order.channels,
+            facts={
+                "name": self.order.name,
+                "title": self.order.title,
+                "lineage": self.order.lineage(split, self._folder),
+                "recipe": recipe,
+                "seed": self.settings.seed,
+                "metrics": {},
+                "training_data": (
+                    *self.start.card.training_data,
+                    {"name": self.order.study, "cases": len(split.train)},
+                ),
+            },
+        )
+
+    # -- who is told and who commands -----------------------------------------
+
+    def _say(self, phase: str, text: str) -> None:
+        self._phase = phase
+        self._worker.tell("phase", phase=phase, text=text)
+        done = getattr(self, "_done", 0)
+        self._worker.progress(done, getattr(self, "_total", 0), phase=text)
+        self._check()
+
+    def _check(self) -> None:
+        """Wait while somebody else has the machine; obey a command.
+
+        Raises
+        ------
+        Cancelled
+            If the job was cancelled.
+        """
+        command = self._worker.checkpoint_gate(self._release, self._return)
+        if command is Command.CANCEL:
+            msg = "the improvement was cancelled"
+            raise Cancelled(msg)
+        if command is Command.STOP:
+            self._is_stopped = True
+
+    def _on_step(self, step: int) -> bool:
+        """Tell how far it is; true when the training shall stop."""
+        self._check()
+        left = self._total - self._done - step
+        seconds = left * self._step_s if self._step_s else None
+        self._worker.progress(self._done + step, self._total, remaining_s=seconds)
+        return self._is_stopped
+
+    def _release(self) -> None:
+        """Free the GPU for whoever segments."""
+        if self._tuner is not None and self.device.type != "cpu":
+            self._tuner.move(torch.device("cpu"))
+
+    def _return(self) -> None:
+        if self._tuner is not None and self.device.type != "cpu":
+            self._tuner.move(self.device)
+
+    def _keep_picture(self, step: int, png: bytes) -> None:
+        name = f"examples/step_{step:06d}.png"
+        path = self._folder / name
+        path.parent.mkdir(exist_ok=True)
+        with placed(path) as draft:
+            draft.write_bytes(png)
+        self._worker.tell("examples", step=step, file=name)
+
+
+class _PlanOfChannels:
+    """A plan with the normalisations of other channels."""
+
+    def __init__(self, plan: Any, rows: tuple[int | None, ...]) -> None:
+        self._plan = plan
+        pick = [
+            ("ZScoreNormalization", False, {})
+            if k is None
+            else (
+                plan.normalization_schemes[k],
+                plan.use_mask_for_norm[k],
+                plan.intensity_properties[k],
+            )
+            for k in rows
+        ]
+        self.normalization_schemes = tuple(each[0] for each in pick)
+        self.use_mask_for_norm = tuple(each[1] for each in pick)
+        self.intensity_properties = tuple(each[2] for each in pick)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._plan, name)
+
+
+def _shares(is_replay: Mapping[str, bool], replay: float | None) -> dict[str, float]:
+    """Return the weight of every case among others."""
+    old = [name for name, each in is_replay.items() if each]
+    new = [name for name, each in is_replay.items() if not each]
+    if replay is None or not old or not new:
+        # Without replay nothing old is drawn, as long as there is anything new.
+        return dict.fromkeys(is_replay, 1.0)
+    return dict.fromkeys(old, replay / len(old)) | dict.fromkeys(
+        new, (1 - replay) / len(new)
+    )
+
+
+def _with(card: Any, **changes: Any) -> Any:
+    import dataclasses
+
+    return dataclasses.replace(card, **changes)
