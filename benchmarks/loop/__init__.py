@@ -1,0 +1,1 @@
+"""A simulated annotator: segment, correct the worst slices, improve, next case."""
