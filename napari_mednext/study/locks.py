@@ -6,33 +6,21 @@ that holds it, however that ends. The file itself stays; it says who holds the l
 
 from __future__ import annotations
 
-import errno
 import getpass
 import json
 import os
 import socket
-import sys
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
-from napari_mednext.errors import StorageError
+from napari_mednext.locking import lock_now, unusable_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-if sys.platform == "win32":
-    import msvcrt
-
-    #: Windows keeps others from reading a locked byte: one beyond the text is locked.
-    _LOCKED_BYTE = 1 << 30
-else:
-    import fcntl
-
 __all__ = ["CaseLock", "LockHolder"]
 
-#: What the system says when somebody else has the lock.
-_TAKEN = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 _MAX_TEXT = 4096
 
 
@@ -109,15 +97,15 @@ class CaseLock:
         ------
         StorageError
             If the file cannot be opened, or the disk knows no locks.
-        """  # noqa: DOC501 - made by _unusable
+        """  # noqa: DOC501 - made by unusable_lock
         if self._file is not None:
             return True
         try:
             file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
-            raise _unusable(self._path, error) from error
+            raise unusable_lock(self._path, error, what="a case") from error
         try:
-            if not _locked(file):
+            if not lock_now(file):
                 self.holder = _read(file)
                 os.close(file)
                 return False
@@ -127,7 +115,7 @@ class CaseLock:
         except OSError as error:
             os.close(file)
             self.holder = None
-            raise _unusable(self._path, error) from error
+            raise unusable_lock(self._path, error, what="a case") from error
         self._file = file
         return True
 
@@ -154,22 +142,6 @@ class CaseLock:
         return f"the case can be looked at only, it is open elsewhere ({who})"
 
 
-def _locked(file: int) -> bool:
-    """Lock an open file if nobody else has, without waiting."""
-    try:
-        if sys.platform == "win32":
-            os.lseek(file, _LOCKED_BYTE, os.SEEK_SET)
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-            os.lseek(file, 0, os.SEEK_SET)
-        else:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in _TAKEN:
-            return False
-        raise
-    return True
-
-
 def _read(file: int) -> LockHolder | None:
     """Return who wrote the file; None while it is being written or of another kind."""
     os.lseek(file, 0, os.SEEK_SET)
@@ -180,12 +152,3 @@ def _read(file: int) -> LockHolder | None:
         )
     except (ValueError, TypeError, KeyError):
         return None
-
-
-def _unusable(path: Path, error: OSError) -> StorageError:
-    """Return the sentence about a lock file that does not work."""
-    return StorageError(
-        f"a case must be locked by the file {str(path)!r}, but the system refuses it "
-        f"({error.strerror or error}): check the permissions, or move the study to a "
-        "disk that knows locks"
-    )
