@@ -56,6 +56,20 @@ class FlowKeeping(FlowEdits):
         found = (self._problems.get(name) for name in names)
         return next((text for text in found if text is not None), None)
 
+    def savers(self) -> list[Callable[[], None]]:
+        """Return what brings all cases to disk; to be called in a worker, each once.
+
+        ``StorageError`` when a case cannot be saved.
+        """
+        desk, case = self.desk, self.case
+        tasks: list[Callable[[], None]] = [
+            leaving.finish for leaving in self._leaving.values()
+        ]
+        if desk is not None and case is not None and not case.is_read_only:
+            self._take_rest()
+            tasks.append(partial(desk.save, case))
+        return tasks
+
     def save(self) -> None:
         """Fold the steps into the label file; also tries again what failed."""
         desk, case = self.desk, self.case

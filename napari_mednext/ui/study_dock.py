@@ -38,6 +38,7 @@ from napari_mednext.ui.review_panel import ReviewPanel
 from napari_mednext.ui.sharing import shared_session
 from napari_mednext.ui.spots_panel import SpotsPanel
 from napari_mednext.ui.study_flow import Phase, StudyFlow
+from napari_mednext.ui.study_improve import StudyImprove
 from napari_mednext.ui.study_labels_panel import StudyLabelsPanel
 from napari_mednext.ui.study_measures import StudyMeasures
 from napari_mednext.ui.tools_panel import ToolsPanel
@@ -111,6 +112,7 @@ class StudyDock(QWidget):
         self.spots = SpotsPanel(self.flow, self)
         self.measures = StudyMeasures(self.flow, self)
         self.looks = LookPanel(napari_viewer, self.look, self)
+        self.improve = StudyImprove(napari_viewer, self.flow, self)
         self.tabs = QTabWidget(self)
         self.pages = QStackedWidget(self)
         self._window_end = WindowEnd(self, self.end)
@@ -153,6 +155,7 @@ class StudyDock(QWidget):
         layout.addLayout(self._buttons())
         layout.addWidget(self.bar)
         layout.addWidget(self.line)
+        layout.addWidget(self.improve)
         layout.addWidget(self.looks)
         layout.addWidget(self.tabs, 1)
         self.pages.addWidget(first)
@@ -208,6 +211,7 @@ class StudyDock(QWidget):
         flow.savedChanged.connect(self._on_saved)
         flow.labelsChanged.connect(self._on_work)
         flow.progressed.connect(self._on_progress)
+        self.improve.improving.modelUsed.connect(self.cases.model.set_path)
         self.open_button.clicked.connect(self._on_open)
         self.new_button.clicked.connect(lambda: self.make_study(None))
         self.save.clicked.connect(flow.save)
@@ -243,6 +247,7 @@ class StudyDock(QWidget):
         if self._has_ended:
             return
         self._has_ended = True
+        self.improve.end()
         self.flow.close_study(at_once=True)
         self.keys.close()
         self.look.stop()

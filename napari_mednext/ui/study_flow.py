@@ -239,6 +239,13 @@ class StudyFlow(FlowKeeping):
         if self.case.is_worked_on:
             self._note_work(self.case)
 
+    def use_model(self, model: str | Path | None) -> None:
+        """Segment with another model from now on, the next case first."""
+        if self.desk is not None:
+            self.desk.use_model(model)
+            if self.case is not None:
+                self._prepare_next()
+
     def listed(self) -> Case | None:
         """Return the case in hand as the list has it, None if it cannot be read."""
         if self.study is None or self.case is None:

@@ -26,7 +26,8 @@ def manifest():
 def test_every_command_of_the_manifest_exists(manifest):
     manifest.validate_imports()
     titles = [widget.display_name for widget in manifest.contributions.widgets]
-    assert titles == ["MedNeXt: Segment", "MedNeXt: Batch", "MedNeXt: Study"]
+    names = ("Segment", "Batch", "Study", "Improve")
+    assert titles == [f"MedNeXt: {name}" for name in names]
 
 
 def test_the_manifest_reads_and_writes_what_the_formats_do(manifest):

@@ -1,0 +1,376 @@
+"""Curves of a training: the loss, and the Dice of every label.
+
+They are drawn by pyqtgraph where it is installed, and painted plainly where it is not.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Protocol
+
+from qtpy.QtCore import QPointF, QRectF, Qt
+from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPalette, QPen, QPolygonF
+from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_mednext.ui.controls import text_color
+from napari_mednext.ui.flow_base import timer
+from napari_mednext.ui.single_job import SingleJob
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from napari_mednext.ui.job_reading import Curve, JobDetail
+
+__all__ = ["CurvesView", "JobPlots", "Line", "PaintedCurves", "nice_ticks"]
+
+#: Curves are drawn anew no more often than this, in ms.
+REDRAW_MS = 500
+_HEIGHT = 150
+_LOSS = QColor("#5aa9e6")
+#: Where a label has no colour of its own.
+_PLAIN = QColor("#9aa4b2")
+_MARGIN_LEFT, _MARGIN_BELOW, _MARGIN = 44, 20, 8
+_TICKS = 4
+
+#: Name, colour, curve, width in pixels.
+Line = tuple[str, QColor, "Curve", float]
+
+
+class CurvesView(Protocol):
+    """What shows curves over steps."""
+
+    def show_lines(self, lines: Sequence[Line], *, last_step: int) -> None:
+        """Draw these curves and no others; the axis reaches to the last step."""
+
+
+class PaintedCurves(QWidget):
+    """Curves with two axes, painted without any further library.
+
+    Parameters
+    ----------
+    title : str
+        What is shown; also the spoken name.
+    limits : (low, high), optional
+        Of the upright axis; what is there decides otherwise.
+    parent : QWidget, optional
+        As for any widget.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        limits: tuple[float, float] | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._limits = limits
+        self._lines: tuple[Line, ...] = ()
+        self._last_step = 1
+        self.setAccessibleName(title)
+        self.setMinimumHeight(_HEIGHT)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+
+    def show_lines(self, lines: Sequence[Line], *, last_step: int) -> None:
+        """Draw these curves and no others."""
+        self._lines = tuple(lines)
+        steps = [line[2].steps[-1] for line in lines if len(line[2].steps)]
+        self._last_step = max([1, last_step, *map(int, steps)])
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint the frame, the ticks and the curves."""
+        del event
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        box = QRectF(self.rect()).adjusted(
+            _MARGIN_LEFT, _MARGIN, -_MARGIN, -_MARGIN_BELOW
+        )
+        low, high = self.span()
+        color = text_color(self)
+        faint = QColor(color)
+        faint.setAlpha(40)
+        color.setAlpha(190)
+        for value in nice_ticks(low, high):
+            y = box.bottom() - (value - low) / (high - low) * box.height()
+            painter.setPen(QPen(faint, 1))
+            painter.drawLine(QPointF(box.left(), y), QPointF(box.right(), y))
+            painter.setPen(color)
+            place = QRectF(0, y - 8, _MARGIN_LEFT - 6, 16)
+            side = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+            painter.drawText(place, int(side), f"{value:.3g}")
+        for value in nice_ticks(0, self._last_step):
+            x = box.left() + value / self._last_step * box.width()
+            place = QRectF(x - 30, box.bottom() + 3, 60, 16)
+            # The last number would stand beyond the edge.
+            place.moveRight(min(place.right(), float(self.width())))
+            painter.drawText(place, int(Qt.AlignmentFlag.AlignCenter), f"{value:g}")
+        painter.setClipRect(box.adjusted(-2, -2, 2, 2))
+        for _, line_color, curve, width in self._lines:
+            painter.setPen(QPen(line_color, width))
+            painter.drawPolyline(self._polygon(curve, box, low, high))
+            if len(curve.steps) == 1:
+                painter.setBrush(line_color)
+                painter.drawEllipse(self._polygon(curve, box, low, high)[0], 2, 2)
+
+    def span(self) -> tuple[float, float]:
+        """Return the ends of the upright axis."""
+        if self._limits is not None:
+            return self._limits
+        values = [line[2].values for line in self._lines if len(line[2].values)]
+        if not values:
+            return 0.0, 1.0
+        low = min(float(each.min()) for each in values)
+        high = max(float(each.max()) for each in values)
+        room = 0.05 * (high - low) or max(abs(high) * 0.1, 0.1)
+        return low - room, high + room
+
+    def _polygon(self, curve: Curve, box: QRectF, low: float, high: float) -> QPolygonF:
+        """Return a curve in pixels."""
+        x = box.left() + curve.steps / self._last_step * box.width()
+        y = box.bottom() - (curve.values - low) / (high - low) * box.height()
+        return QPolygonF([QPointF(a, b) for a, b in zip(x, y, strict=True)])
+
+
+def nice_ticks(low: float, high: float, count: int = _TICKS) -> list[float]:
+    """Return round numbers within a range: multiples of 1, 2 or 5 times a power of 10.
+
+    Parameters
+    ----------
+    low, high : float
+        Finite, low < high.
+    count : int
+        About so many.
+    """
+    rough = (high - low) / count
+    power = 10.0 ** _floor_log10(rough)
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * (1 - 1e-9))
+    first, last = -(-low // step), high // step
+    return [n * step for n in range(int(first), int(last) + 1)]
+
+
+def _floor_log10(value: float) -> int:
+    """Return the exponent of a positive number."""
+    return int(f"{value:e}".partition("e")[2])
+
+
+class _GraphCurves:
+    """Curves drawn by pyqtgraph: they can be zoomed and moved."""
+
+    def __init__(
+        self,
+        title: str,
+        limits: tuple[float, float] | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
+        import pyqtgraph
+
+        self._graph = pyqtgraph
+        self.widget = pyqtgraph.PlotWidget(parent, background=None)
+        self.widget.setAccessibleName(title)
+        self.widget.setToolTip(
+            f"{title} over steps: drag to move, turn the wheel to zoom, A shows all"
+        )
+        self.widget.setMinimumHeight(_HEIGHT)
+        self._item = self.widget.getPlotItem()
+        self._item.hideButtons()
+        self._item.setMenuEnabled(False)
+        self._item.showGrid(x=False, y=True, alpha=0.15)
+        self._limits = limits
+        if limits is not None:
+            self._item.setYRange(*limits, padding=0.02)
+        self._curves: dict[str, Any] = {}
+        self._last_step = 0
+        self._ink = ""
+
+    def show_lines(self, lines: Sequence[Line], *, last_step: int) -> None:
+        """Draw these curves and no others."""
+        self._use_ink()
+        for name in set(self._curves) - {line[0] for line in lines}:
+            self._item.removeItem(self._curves.pop(name))
+        for name, color, curve, width in lines:
+            if name not in self._curves:
+                self._curves[name] = self._item.plot()
+            item = self._curves[name]
+            item.setPen(self._graph.mkPen(color, width=width))
+            is_point = len(curve.steps) == 1
+            item.setData(
+                curve.steps,
+                curve.values,
+                symbol="o" if is_point else None,
+                symbolBrush=color,
+                symbolPen=None,
+                symbolSize=5,
+            )
+        # Who has zoomed in keeps the view until another part begins.
+        if last_step != self._last_step:
+            self._last_step = last_step
+            self._item.setXRange(0, max(1, last_step), padding=0.02)
+
+    def _use_ink(self) -> None:
+        """Draw axes in the colour of text, which napari's theme may have changed."""
+        color = self.widget.palette().color(QPalette.ColorRole.WindowText)
+        if color.name() == self._ink:
+            return
+        self._ink = color.name()
+        for side in ("left", "bottom"):
+            axis = self._item.getAxis(side)
+            axis.setPen(self._graph.mkPen(color, width=1))
+            axis.setTextPen(color)
+
+
+class JobPlots(QWidget):
+    """The curves of a job.
+
+    Parameters
+    ----------
+    color_of : callable
+        Gets the name of a label, returns its colour as (r, g, b) or None.
+    parent : QWidget, optional
+        As for any widget.
+    has_graphs : bool, optional
+        Whether pyqtgraph draws; by default when it is installed.
+    """
+
+    def __init__(
+        self,
+        color_of: Callable[[str], tuple[int, int, int] | None],
+        parent: QWidget | None = None,
+        *,
+        has_graphs: bool | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._color_of = color_of
+        self._detail: JobDetail | None = None
+        self.loss: CurvesView | None = None
+        self.dice: CurvesView | None = None
+        self.empty = QLabel("The curves begin with the first step.", self)
+        self.legend = QLabel(self)
+        self._titles = [QLabel(title, self) for title in ("Loss", "Dice")]
+        self._layout = QVBoxLayout(self)
+        self._loading = SingleJob(self)
+        if has_graphs is None:
+            has_graphs = find_spec("pyqtgraph") is not None
+        self._has_graphs = has_graphs
+        self._rest = timer(self, REDRAW_MS, self._on_rest, single=True)
+        self._is_waiting = False
+        self._build()
+
+    def _build(self) -> None:
+        """Lay out what is there before the first curve."""
+        self.legend.setWordWrap(True)
+        self.legend.setTextFormat(Qt.TextFormat.RichText)
+        self.legend.setToolTip("Labels, with their Dice at the last validation")
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setSpacing(4)
+        self._layout.addWidget(self.empty)
+        for title in self._titles:
+            title.hide()
+        self.legend.hide()
+
+    def show_detail(self, detail: JobDetail | None) -> None:
+        """Show how a job goes; curves are drawn at most twice a second."""
+        self._detail = detail
+        if self._rest.isActive():
+            self._is_waiting = True
+        else:
+            self._rest.start()
+            self._draw()
+
+    def _on_rest(self) -> None:
+        if self._is_waiting:
+            self._is_waiting = False
+            self._rest.start()
+            self._draw()
+
+    def _draw(self) -> None:
+        """Draw what is known by now."""
+        detail = self._detail
+        has_curves = detail is not None and (detail.loss is not None or detail.dice)
+        self.empty.setVisible(not has_curves)
+        if has_curves and self.loss is None:
+            self._make_views()
+        if self.loss is None or self.dice is None or detail is None:
+            self._show(is_shown=False)
+            return
+        self._show(is_shown=bool(has_curves))
+        lines: list[Line] = []
+        if detail.loss is not None and detail.smooth is not None:
+            pale = QColor(_LOSS)
+            pale.setAlpha(90)
+            lines = [
+                ("loss", pale, detail.loss, 1.0),
+                ("mean", _LOSS, detail.smooth, 2.0),
+            ]
+        self.loss.show_lines(lines, last_step=detail.total)
+        shown = [(n, self._color(n), c, 2.0) for n, c in detail.dice.items()]
+        self.dice.show_lines(shown, last_step=detail.total)
+        self.legend.setText(_legend(shown))
+        self.legend.setVisible(bool(shown))
+
+    def _make_views(self) -> None:
+        """Make what draws; loading pyqtgraph takes a while, so a worker does it."""
+        if not self._has_graphs:
+            self._take_views(_painted)
+        elif not self._loading.is_busy:
+            self._loading.start(
+                lambda _: _load_graphs(), "MedNeXt: loading", self._take_views
+            )
+
+    def _take_views(self, make: Callable[..., tuple[CurvesView, QWidget]]) -> None:
+        """Put the views in place."""
+        self.loss, loss = make("Loss", None, self)
+        self.dice, dice = make("Dice of the labels", (0.0, 1.0), self)
+        for title, widget in zip(self._titles, (loss, dice), strict=True):
+            self._layout.addWidget(title)
+            self._layout.addWidget(widget, 1)
+        self._widgets = (loss, dice)
+        self._layout.addWidget(self.legend)
+        self._draw()
+
+    def _show(self, *, is_shown: bool) -> None:
+        """Show or hide all that belongs to the curves."""
+        for widget in (*self._titles, *getattr(self, "_widgets", ())):
+            widget.setVisible(is_shown and self.loss is not None)
+        if not is_shown:
+            self.legend.hide()
+
+    def _color(self, name: str) -> QColor:
+        """Return the colour of a label."""
+        found = self._color_of(name)
+        return QColor(*found) if found is not None else _PLAIN
+
+
+def _painted(
+    title: str, limits: tuple[float, float] | None, parent: QWidget
+) -> tuple[CurvesView, QWidget]:
+    """Return a view that paints, and its widget."""
+    view = PaintedCurves(title, limits, parent)
+    return view, view
+
+
+def _load_graphs() -> Callable[..., tuple[CurvesView, QWidget]]:
+    """Load pyqtgraph, in a worker, and return what makes views with it."""
+    try:
+        import pyqtgraph  # noqa: F401 - it takes half a second where machines are slow
+    except ImportError:  # it is there and does not fit Qt
+        return _painted
+
+    def make(
+        title: str, limits: tuple[float, float] | None, parent: QWidget
+    ) -> tuple[CurvesView, QWidget]:
+        view = _GraphCurves(title, limits, parent)
+        return view, view.widget
+
+    return make
+
+
+def _legend(lines: Sequence[Line]) -> str:
+    """Return the names of labels in their colours, with their last values."""
+    from html import escape
+
+    return "&nbsp; ".join(
+        f'<span style="color:{color.name()}">■</span>&nbsp;{escape(name)}'
+        f"&nbsp;{curve.values[-1]:.3f}"
+        for name, color, curve, _ in lines
+        if len(curve.values)
+    )
