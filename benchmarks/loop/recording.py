@@ -28,6 +28,8 @@ __all__ = ["Drawn", "Lesions", "Recording", "draw_scan", "grown_into"]
 _RAS = ((-1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, 1.0))
 #: Room around the brain, mm.
 _MARGIN_MM = 8
+#: Standard deviation of the brightness of a structure between people.
+_PEOPLE = 0.012
 #: Darker than this, of 0..1, is no signal.
 _EMPTY = 0.12
 #: Grey values of the file: 0..1 becomes 0..this.
@@ -208,14 +210,15 @@ def _brightness(
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:
     """Return brightness with texture, 0..1, at 1 mm."""
-    level = np.zeros(int(maps.values.max()) + 1)
+    level = np.zeros(max(int(maps.values.max()), *_HEAD, *recording.sources) + 1)
     for source, brightness in _HEAD.items():
         level[source] = brightness * recording.head
     for tissue, brightness in recording.levels.items():
         level[list(table.tissues[tissue])] = brightness
     for source, brightness in recording.sources.items():
         level[source] = brightness
-    level = np.where(level > 0, level + rng.normal(0, 0.012, level.shape), 0)
+    known = maps.values[level[maps.values] > 0]
+    level[known] += rng.normal(0, _PEOPLE, len(known))
     image: NDArray[np.float32] = level[values].astype(np.float32)
     if recording.is_inverted:
         image = np.where(values > 0, np.float32(1) - image, 0).astype(np.float32)
