@@ -13,7 +13,9 @@ the rates are counted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,12 +68,15 @@ class Correction:
     large, lost : frozenset of int
         Labels of which the answer had large pieces among the known voxels, and those
         of them that became background nearly everywhere.
+    pairs : mapping of (answer, label) to int
+        Known voxels with that value of the answer and that label.
     """
 
     case: str
     suspicions: tuple[Suspicion, ...]
     large: frozenset[int]
     lost: frozenset[int]
+    pairs: Mapping[tuple[int, int], int] = field(default_factory=dict)
 
 
 def suspicions(
@@ -145,13 +150,14 @@ def correction_of(
         return Correction(case, (), frozenset(), frozenset())
     large, lost, emptied = _emptied(model_answer, labels, known, where)
     found = emptied
+    pairs = _pairs(model_answer[known], labels[known])
     if not found:
         found = [
-            *_swapped(model_answer[known], labels[known], names, where),
+            *_swapped(pairs, names, where),
             *_shifted(best_shift(model_answer, labels, known), spacing, where),
         ]
     given = tuple(Suspicion(each.kind, each.sentence, case) for each in found)
-    return Correction(case, given, frozenset(large), frozenset(lost))
+    return Correction(case, given, frozenset(large), frozenset(lost), pairs)
 
 
 def suspicions_over_cases(
@@ -159,8 +165,9 @@ def suspicions_over_cases(
 ) -> tuple[Suspicion, ...]:
     """Return what is suspicious about the corrections of all cases of a round.
 
-    Those of single cases, and labels of which large structures became background in
-    every case that has one, if there are two or more such cases.
+    Those of single cases; labels that are swapped over all cases together, where no
+    case shows both; and labels of which large structures became background in every
+    case that has one, if there are two or more such cases.
 
     Parameters
     ----------
@@ -172,6 +179,12 @@ def suspicions_over_cases(
     found = [each for correction in corrections for each in correction.suspicions]
     if any(each.kind == "emptied" for each in found):
         return tuple(found)
+    if not any(each.kind == "swapped" for each in found):
+        together: Counter[tuple[int, int]] = Counter()
+        for correction in corrections:
+            together.update(correction.pairs)
+        names = {0: "background", **label_set.names}
+        found += _swapped(together, names, "")
     for label in label_set:
         cases = [each for each in corrections if label.value in each.large]
         if len(cases) > 1 and all(label.value in each.lost for each in cases):
@@ -183,14 +196,27 @@ def suspicions_over_cases(
     return tuple(found)
 
 
+def _pairs(answer: NDArray[Any], labels: NDArray[Any]) -> dict[tuple[int, int], int]:
+    """Return how often every value of the answer meets every label."""
+    width = 1 + int(labels.max(initial=0))
+    codes, counts = np.unique(
+        answer.astype(np.int64) * width + labels, return_counts=True
+    )
+    ones, others = np.divmod(codes, width)
+    met = zip(ones.tolist(), others.tolist(), strict=True)
+    return dict(zip(met, counts.tolist(), strict=True))
+
+
 def _swapped(
-    answer: NDArray[Any], labels: NDArray[Any], names: dict[int, str], where: str
+    pairs: Mapping[tuple[int, int], int], names: dict[int, str], where: str
 ) -> list[Suspicion]:
     """Return labels that fit each other's answers in a ring much better than theirs."""
-    values = np.union1d(np.unique(answer), np.unique(labels))
-    count = values.size
-    pairs = np.searchsorted(values, answer) * count + np.searchsorted(values, labels)
-    table = np.bincount(pairs, minlength=count * count).reshape(count, count)
+    if not pairs:
+        return []
+    values = np.unique([value for pair in pairs for value in pair])
+    table = np.zeros((values.size, values.size), dtype=np.int64)
+    for pair, count in pairs.items():
+        table[tuple(np.searchsorted(values, pair))] = count
     rows, columns = table.sum(1), table.sum(0)
     fit = 2.0 * table / np.maximum(rows[:, None] + columns[None, :], 1)
     _, partner = optimize.linear_sum_assignment(fit, maximize=True)
