@@ -25,6 +25,7 @@ from napari_mednext.app.engine import (
     WithProbabilities,
 )
 from napari_mednext.app.wire import Channel
+from napari_mednext.jobs.turns import segmenting
 from napari_mednext.volume import Segmentation
 
 if TYPE_CHECKING:
@@ -235,7 +236,10 @@ def _segment(
     request: dict[str, Any],
     cancel: CancelFlag,
 ) -> None:
-    """Do one run and send its events and its end: exactly one of done and failed."""
+    """Do one run and send its events and its end: exactly one of done and failed.
+
+    Trainings of this user make way meanwhile.
+    """
 
     def on_progress(progress: Progress) -> None:
         _send(
@@ -256,12 +260,13 @@ def _segment(
 
     previews = request.pop("previews")
     try:
-        result = engine.segment(
-            request,
-            on_progress=on_progress,
-            on_preview=on_preview if previews else None,
-            cancel=cancel,
-        )
+        with segmenting():
+            result = engine.segment(
+                request,
+                on_progress=on_progress,
+                on_preview=on_preview if previews else None,
+                cancel=cancel,
+            )
     except Exception as error:  # noqa: BLE001 - the boundary of the process
         name = type(error).__name__
         _send(channel, ("failed", number, name, str(error), traceback.format_exc()))

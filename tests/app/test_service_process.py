@@ -2,6 +2,7 @@
 
 import os
 import queue
+import subprocess
 import sys
 
 import numpy as np
@@ -70,6 +71,12 @@ class Engine:
             raise self.error
 
 
+@pytest.fixture(autouse=True)
+def _own_state(tmp_path, monkeypatch):
+    """Keep the meeting place of the user's processes out of the tests."""
+    monkeypatch.setenv("NAPARI_MEDNEXT_STATE", str(tmp_path / "state"))
+
+
 @pytest.fixture
 def ends(monkeypatch):
     """Exit codes of the process; ending stops the code as it would the process."""
@@ -105,6 +112,35 @@ def test_a_run_that_fails_ends_with_failed():
     *_, (kind, number, name, message, trace) = segment(Engine(ChannelError("no")))
     assert (kind, number, name, message) == ("failed", 7, "ChannelError", "no")
     assert "Traceback" in trace
+
+
+class Asking(Engine):
+    """A backend during which another process asks whether somebody segments."""
+
+    ASK = "from napari_mednext.jobs.turns import is_segmenting; print(is_segmenting())"
+
+    def segment(self, request, **options):
+        self.heard = self.ask()
+        return super().segment(request, **options)
+
+    @classmethod
+    def ask(cls):
+        command = [sys.executable, "-c", cls.ASK]
+        return subprocess.check_output(command, text=True).strip()
+
+
+@pytest.mark.parametrize("error", [None, ChannelError("no")])
+def test_trainings_hear_of_a_run_while_it_lasts_and_not_after(error):
+    engine = Asking(error)
+    segment(engine)
+    assert engine.heard == "True"
+    assert Asking.ask() == "False"
+
+
+def test_a_run_goes_on_where_trainings_cannot_hear_of_it(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("NAPARI_MEDNEXT_STATE", str(tmp_path / "file"))
+    assert segment(Engine())[-1] == ("done", 7, LABELS)
 
 
 def test_ready_is_said_with_the_devices():
