@@ -157,7 +157,7 @@ class Job:
         if command is Command.CANCEL:
             settle(self.path, JobState.CANCELLED)
             return False
-        if command is Command.PAUSE or not record.started:
+        if command is Command.PAUSE or not record.was_started:
             return False
         if record.fruitless >= MOST_FRUITLESS:
             settle(self.path, JobState.FAILED, fruitless_sentence(record))
@@ -165,14 +165,14 @@ class Job:
         return self._launch(by_hand=False)
 
     def pause(self) -> None:
-        """Let the job wait at its next checkpoint.
+        """Let the job wait at its next checkpoint; one that stops already does not.
 
         Raises
         ------
         StorageError
             If the disk is full.
         """
-        if not self.view().is_over:
+        if not self.view().is_over and read_command(self.path) is Command.NONE:
             write_command(self.path, Command.PAUSE)
 
     def resume(self) -> None:
@@ -311,6 +311,6 @@ def _state(record: StateRecord, command: Command, *, alive: bool) -> JobState:
         return JobState.CANCELLED
     if command is Command.PAUSE:
         return JobState.PAUSED
-    if record.started and not record.is_starting:
+    if record.was_started and not record.is_starting:
         return JobState.INTERRUPTED
     return JobState.QUEUED

@@ -113,29 +113,27 @@ def launch(folder: Path, prefixes: Sequence[str], *, by_hand: bool) -> bool:
             raise InputError(msg)
         if record.is_over:
             clear_commands(folder)
-        _write(
-            folder,
-            replace(
-                record,
-                state=JobState.QUEUED,
-                started=True,
-                pid=None,
-                message="",
-                waiting_for="",
-                fruitless=0 if by_hand else record.fruitless,
-            ),
+        record = replace(
+            record,
+            state=JobState.QUEUED,
+            launches=record.launches + 1,
+            pid=None,
+            message="",
+            waiting_for="",
+            fruitless=0 if by_hand else record.fruitless,
         )
-    spawn(folder, prefixes, lambda: _note_end(folder))
+        _write(folder, record)
+    spawn(folder, prefixes, lambda: _note_end(folder, record.launches))
     return True
 
 
-def _note_end(folder: Path) -> None:
+def _note_end(folder: Path, launch: int) -> None:
     """Say that a process ended before its first word."""
     with contextlib.suppress(OSError, InputError), _alone(folder) as held:
         if not held:
             return
         record = StateRecord.read(folder)
-        if record.is_starting:
+        if record.is_starting and record.launches == launch:
             fruitless = record.fruitless + 1
             lost = replace(record, state=JobState.RUNNING, fruitless=fruitless)
             _write(folder, lost)

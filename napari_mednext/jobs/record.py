@@ -34,12 +34,11 @@ _SPARE, _SPARE_BYTES = "state.spare", 16 * 1024
 #: Field -> its type in the file.
 _TYPES: dict[str, Any] = {
     **dict.fromkeys(("phase", "message", "updated", "waiting_for"), str),
-    **dict.fromkeys(("step", "total", "attempts", "fruitless"), int),
+    **dict.fromkeys(("step", "total", "attempts", "launches", "fruitless"), int),
     **dict.fromkeys(("result", "furthest"), dict),
     "state": JobState,
     "remaining_s": float | int | None,
     "pid": int | None,
-    "started": bool,
 }
 
 
@@ -52,8 +51,8 @@ class StateRecord:
     state, phase, step, total, remaining_s, message, updated, attempts, result, pid, \
 waiting_for
         As in :class:`.JobView`.
-    started : bool
-        Whether anybody ever asked for a process.
+    launches : int
+        How often somebody asked for a process.
     fruitless : int
         Attempts begun since one got further than those before.
     furthest : mapping
@@ -71,7 +70,7 @@ waiting_for
     result: Mapping[str, Any] = field(default_factory=dict)
     pid: int | None = None
     waiting_for: str = ""
-    started: bool = False
+    launches: int = 0
     fruitless: int = 0
     furthest: Mapping[str, int] = field(default_factory=dict)
 
@@ -101,9 +100,14 @@ waiting_for
         return self.state in OVER
 
     @property
+    def was_started(self) -> bool:
+        """Whether a process ever was to work on the job."""
+        return self.launches > 0 or self.attempts > 0
+
+    @property
     def is_starting(self) -> bool:
         """Whether a process was asked for and has not said a word yet."""
-        return self.started and self.state is JobState.QUEUED and self.pid is None
+        return self.was_started and self.state is JobState.QUEUED and self.pid is None
 
     def reached(self, phase: str, step: int) -> Self:
         """Return the record after a step; a new highest one makes the attempt count."""
@@ -121,7 +125,6 @@ waiting_for
             pid=None,
             remaining_s=None,
             waiting_for="",
-            started=True,
         )
 
     def write(self, folder: Path, *, last_resort: bool = False) -> None:

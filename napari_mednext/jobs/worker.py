@@ -96,7 +96,6 @@ class JobWorker:
             return False
         self._update(
             state=JobState.RUNNING,
-            started=True,
             pid=os.getpid(),
             attempts=self._record.attempts + 1,
             fruitless=self._record.fruitless + 1,
