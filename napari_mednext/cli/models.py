@@ -1,4 +1,4 @@
-"""``models list``, ``models info`` and ``models verify``."""
+"""``models list``, ``models info``, ``models verify``, and those about versions."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from napari_mednext.cli.model_versions import promote, rollback, tree
 from napari_mednext.cli.outcome import (
     DeviceOption,
     ExitCode,
@@ -19,11 +20,18 @@ if TYPE_CHECKING:
 
 __all__ = ["models"]
 
-models = typer.Typer(help="The installed models.", no_args_is_help=True)
+models = typer.Typer(
+    help="The installed models, and the versions of a study.", no_args_is_help=True
+)
 
 NameArgument = Annotated[
     str, typer.Argument(help="Name or folder of a model.", metavar="MODEL")
 ]
+
+
+models.command("tree")(tree)
+models.command("promote")(promote)
+models.command("rollback")(rollback)
 
 
 @models.command("list")
