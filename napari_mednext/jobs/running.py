@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import signal
 import threading
@@ -102,6 +103,10 @@ def _sentence(error: Exception) -> str:
     """Return what is shown of an error."""
     if isinstance(error, MednextError):
         return str(error)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return (
+            "the job must find room on the disk, it is full: make room, then start it"
+        )
     what = " ".join(str(error).split())[:200]
     told = f"{type(error).__name__}: {what}" if what else type(error).__name__
     return (

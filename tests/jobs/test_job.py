@@ -159,6 +159,7 @@ def test_a_shutdown_leaves_a_job_that_goes_on(toy):
     ("end", "sentence", "logged"),
     [
         ("refusal", "a device must be there, got none: plug one in", "ResourceError"),
+        ("full", "must find room on the disk, it is full: make room", "Errno 28"),
         ("error", "KeyError: 'so\\nit goes'", "in work"),
     ],
 )

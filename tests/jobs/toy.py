@@ -1,12 +1,13 @@
 """A job that counts, slowly if asked to, from its own checkpoint.
 
-Arguments: ``steps``, ``pause_s`` before each step; ``end`` may be "error", "refusal",
-"die" (by SIGKILL at step ``at``), "silent" (before the first word), "stubborn" (ignores
-all commands) or "exit".
+Arguments: ``steps``, ``pause_s`` before each step; ``end`` says what happens at step
+``at``: "error", "refusal", "full", "die" (by SIGKILL) or "exit"; a "stubborn" one obeys
+nothing.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -71,6 +72,8 @@ def _end(how):
     if how == "refusal":
         msg = "a device must be there, got none: plug one in"
         raise ResourceError(msg)
+    if how == "full":
+        raise OSError(errno.ENOSPC, "No space left on device")
     if how == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     if how == "exit":
