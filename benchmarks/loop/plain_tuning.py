@@ -184,7 +184,8 @@ def _network(model: ModelFolder, heads: int) -> nn.Module:
         model.plan.network_class_name,
         input_channels=model.input_channels,
         num_classes=heads,
-        arch_kwargs={**model.plan.arch_kwargs, "deep_supervision": True},
+        deep_supervision=True,
+        arch_kwargs=model.plan.arch_kwargs,
     )
     own = network.state_dict()
     for name, value in model.load_weights(model.folds[0]).items():

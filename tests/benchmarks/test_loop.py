@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks.loop.annotator import (
     allowed_planes,
@@ -15,6 +16,7 @@ from benchmarks.loop.curves import Curve, curve_chart
 from benchmarks.loop.judging import dice_of, mean_by_label, old_and_new
 from benchmarks.loop.plain_tuning import (
     PlainCase,
+    _turned,
     heads_of,
     patch_centre,
     polynomial_rate,
@@ -316,3 +318,18 @@ def test_plain_rate_falls_from_a_hundredth():
     assert polynomial_rate(0, 100) == pytest.approx(0.01)
     assert polynomial_rate(50, 100) == pytest.approx(0.01 * 0.5**0.9)
     assert polynomial_rate(99, 100) > 0
+
+
+def test_plain_augmentation_moves_scan_and_labels_together():
+    rng = np.random.default_rng(2)
+    target = torch.zeros(1, 12, 16, 10, dtype=torch.uint8)
+    target[0, 3:8, 4:12, 2:7] = 1
+    image = 5.0 * target[:, None].float()
+    same = _turned(image, target, rng, turns=False, scales=False)
+    assert torch.allclose(same[0], image, atol=1e-4)
+    assert torch.equal(same[1], target)
+    moved, labels = _turned(image, target, rng, turns=True, scales=True)
+    known = labels != 255
+    wrong = ((moved[:, 0] > 2.5) != (labels == 1)) & known
+    assert not torch.equal(labels, target)
+    assert wrong.sum() < 0.1 * (labels == 1).sum()
