@@ -4,43 +4,44 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-__all__ = ["Comparison", "LabelChange", "comparison_from"]
+if TYPE_CHECKING:
+    from napari_mednext.training.gate import GateReport
+    from napari_mednext.training.gate.verdict import Verdict
+
+__all__ = ["ChangeRow", "Comparison", "comparison_from"]
 
 
 @dataclass(frozen=True)
-class LabelChange:
-    """How good a label was before and after, on one group of cases.
+class ChangeRow:
+    """How good something was before and after.
 
     Parameters
     ----------
+    section : str
+        "Mean Dice", "Dice" or "Surface Dice".
     name : str
-        Of the label.
-    value : int
-        In the study.
-    group : str
-        "corrected" or "old".
-    measure : str
-        "Dice" or "surface Dice".
-    cases : int
-        In how many it could be measured.
+        Of the label, or of the group of cases.
+    units : int
+        Over how many cases, or parts of them.
     before, after : float or None
-        Means over the cases; None where there is nothing to measure.
+        Means; None where there is nothing to measure.
     change, low, high : float or None
         Mean change, and the ends of its 95 % interval.
+    is_new : bool
+        Whether the model before did not know the label.
     """
 
+    section: str
     name: str
-    value: int
-    group: str
-    measure: str
-    cases: int
-    before: float | None
-    after: float | None
-    change: float | None
-    low: float | None
-    high: float | None
+    units: int
+    before: float | None = None
+    after: float | None = None
+    change: float | None = None
+    low: float | None = None
+    high: float | None = None
+    is_new: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,26 +56,27 @@ class Comparison:
         "better", "same", "worse" or "unproven".
     reason : str
         One sentence.
-    rows : tuple of LabelChange
+    rows : tuple of ChangeRow
+        Those of a section stand together.
     pictures : tuple of Path
         Of the largest changes, the largest first.
     decision : str
         "open", "promoted", "kept" or "discarded".
     notes : tuple of str
-        Suspicions, one sentence each.
+        What must be known to read it, one sentence each.
     """
 
     job: str
     outcome: str
     reason: str
-    rows: tuple[LabelChange, ...] = ()
+    rows: tuple[ChangeRow, ...] = ()
     pictures: tuple[Path, ...] = ()
     decision: str = "open"
     notes: tuple[str, ...] = ()
 
 
 def comparison_from(
-    identity: str, report: Any, folder: Path, decision: str
+    identity: str, report: GateReport, folder: Path, decision: str
 ) -> Comparison:
     """Return a report of the gate as people read it.
 
@@ -90,11 +92,73 @@ def comparison_from(
         As in `Comparison`.
     """
     verdict = report.verdict
-    pictures = sorted((folder / "pictures").glob("*.png"))
+    # The first suspicion is the reason already.
+    pictures = (folder / "pictures").glob("*.png")
+    suspected = [each.sentence for each in verdict.suspicions[1:]]
     return Comparison(
         identity,
         str(verdict.outcome),
-        str(verdict.reason),
-        pictures=tuple(pictures),
-        decision=decision,
+        _plain(verdict),
+        _rows(report),
+        # The tenth comes after the second.
+        tuple(sorted(pictures, key=lambda path: (len(path.name), path.name))),
+        decision,
+        (*suspected, *report.notes),
     )
+
+
+def _plain(verdict: Verdict) -> str:
+    """Return the reason without the outcome, which is the headline."""
+    prefix = f"{verdict.outcome}: "
+    reason = verdict.reason
+    if reason.casefold().startswith(prefix):
+        reason = reason[len(prefix) :]
+    return reason.replace(" -> ", " \u2192 ")
+
+
+def _rows(report: GateReport) -> tuple[ChangeRow, ...]:
+    """Return means over labels, then every label by Dice and by surface Dice."""
+    rows = [
+        ChangeRow(
+            "Mean Dice",
+            f"{each.group} cases",
+            each.units,
+            each.before,
+            each.after,
+            each.change,
+            each.low,
+            each.high,
+        )
+        for each in report.verdict.groups
+    ]
+    labels = report.label_rows()
+    rows += [
+        ChangeRow(
+            "Dice",
+            each.name,
+            each.units,
+            each.before,
+            each.after,
+            each.change,
+            each.low,
+            each.high,
+            each.is_new,
+        )
+        for each in labels
+    ]
+    rows += [
+        ChangeRow(
+            "Surface Dice",
+            each.name,
+            each.units,
+            each.surface_before,
+            each.surface_after,
+            each.surface_change,
+            each.surface_low,
+            each.surface_high,
+            each.is_new,
+        )
+        for each in labels
+        if each.surface_after is not None
+    ]
+    return tuple(rows)

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QHeaderView,
     QLabel,
+    QMessageBox,
     QPushButton,
     QSizePolicy,
     QTableWidget,
@@ -33,7 +34,7 @@ from napari_mednext.ui.single_job import SingleJob
 from napari_mednext.ui.wording import sentence
 
 if TYPE_CHECKING:
-    from napari_mednext.app.improve_outcome import Comparison, LabelChange
+    from napari_mednext.app.improve_outcome import ChangeRow, Comparison
     from napari_mednext.ui.improving import Improving
 
 __all__ = ["ComparisonPanel"]
@@ -43,16 +44,15 @@ _MINUS = "\u2212"
 _ROW_HEIGHT = 24
 _ROWS_SHOWN = 8
 _PICTURE_HEIGHT = 220
-_COLUMNS = ("Label", "On", "Before", "After", "Change", "95 %")
+_COLUMNS = ("Label", "Before", "After", "Change", "95 %")
 _HINTS = (
     "Label of the study",
-    "Corrected cases, or cases of before",
-    "Mean Dice of the model in use",
-    "Mean Dice of the new model",
+    "The model in use, mean over the judged cases",
+    "The new model, mean over the judged cases",
     "Mean change, case by case",
     "The change lies in here with 95 % confidence",
 )
-_NUMBERS_FROM = 2
+_NUMBERS_FROM, _COLOURED_FROM = 1, 3
 #: A change is coloured where its whole interval lies on one side of zero.
 _BETTER, _WORSE = NOTICE_COLORS["done"], NOTICE_COLORS["error"]
 _DECIDED = {
@@ -169,6 +169,7 @@ class ComparisonPanel(QWidget):
         table.setTabKeyNavigation(False)
         table.setShowGrid(False)
         table.setWordWrap(False)
+        table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         table.verticalHeader().hide()
         table.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
         header = table.horizontalHeader()
@@ -176,7 +177,7 @@ class ComparisonPanel(QWidget):
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         header.setMinimumSectionSize(40)
-        for column, width in ((1, 66), (2, 54), (3, 54), (4, 58), (5, 104)):
+        for column, width in ((1, 50), (2, 50), (3, 56), (4, 104)):
             header.resizeSection(column, width)
 
     def _on_comparison(self) -> None:
@@ -231,19 +232,31 @@ class ComparisonPanel(QWidget):
         allow(self.keep, reason or no_longer)
         allow(self.discard, reason or no_longer)
 
-    def _fill(self, rows: tuple[LabelChange, ...]) -> None:
+    def _fill(self, rows: tuple[ChangeRow, ...]) -> None:
         """Show the table."""
-        self.table.setRowCount(len(rows))
-        for number, row in enumerate(rows):
-            hint = _told(row)
+        table = self.table
+        table.clearSpans()
+        table.setRowCount(0)
+        section = ""
+        for row in rows:
+            if row.section != section:
+                section = row.section
+                number = table.rowCount()
+                table.insertRow(number)
+                title = QTableWidgetItem(section)
+                title.setFlags(Qt.ItemFlag.NoItemFlags)
+                table.setItem(number, 0, title)
+                table.setSpan(number, 0, 1, len(_COLUMNS))
+            number = table.rowCount()
+            table.insertRow(number)
             for column, text in enumerate(_texts(row)):
                 item = QTableWidgetItem(text)
                 item.setTextAlignment(_side(column))
-                item.setToolTip(hint)
-                if column >= 4 and (color := _color(row)) is not None:
+                item.setToolTip(_told(row))
+                if column >= _COLOURED_FROM and (color := _color(row)) is not None:
                     item.setForeground(color)
-                self.table.setItem(number, column, item)
-        shown = min(max(1, len(rows)), _ROWS_SHOWN)
+                table.setItem(number, column, item)
+        shown = min(max(1, table.rowCount()), _ROWS_SHOWN)
         head = self.table.horizontalHeader().sizeHint().height()
         frame = 2 * self.table.frameWidth()
         self.table.setFixedHeight(head + shown * _ROW_HEIGHT + frame + 2)
@@ -263,19 +276,26 @@ class ComparisonPanel(QWidget):
         )
 
     def _decide(self, decision: str) -> None:
-        if self._shown is not None:
-            getattr(self._improving, decision)(self._shown.job)
+        shown = self._shown
+        if shown is None:
+            return
+        if decision == "promote" and shown.outcome == "worse":
+            text = f"{sentence(shown.reason)}\nUse the new model all the same?"
+            answer = QMessageBox.question(self, "The new model is worse", text)
+            if answer != QMessageBox.StandardButton.Yes:
+                return
+        getattr(self._improving, decision)(shown.job)
 
 
-def _texts(row: LabelChange) -> tuple[str, ...]:
+def _texts(row: ChangeRow) -> tuple[str, ...]:
     """Return the texts of a row."""
     interval = _NOTHING
     if row.low is not None and row.high is not None:
-        interval = f"{_signed(row.low)} to {_signed(row.high)}"
-    name = row.name if row.measure == "Dice" else f"{row.name}, {row.measure}"
+        low, high = (_signed(v).replace("0.", ".", 1) for v in (row.low, row.high))
+        interval = f"{low} to {high}"
+    name = f"{row.name} (new)" if row.is_new else row.name
     return (
         name,
-        row.group,
         _NOTHING if row.before is None else f"{row.before:.3f}",
         _NOTHING if row.after is None else f"{row.after:.3f}",
         _signed(row.change),
@@ -283,13 +303,12 @@ def _texts(row: LabelChange) -> tuple[str, ...]:
     )
 
 
-def _told(row: LabelChange) -> str:
+def _told(row: ChangeRow) -> str:
     """Return a row as a sentence."""
     texts = _texts(row)
-    cases = f"{row.cases} case{'' if row.cases == 1 else 's'}"
     return (
-        f"{row.name}, {row.measure} on {cases} ({row.group}): {texts[2]} before, "
-        f"{texts[3]} after; change {texts[4]} ({texts[5]})"
+        f"{row.name}, {row.section} over {row.units}: {texts[1]} before, "
+        f"{texts[2]} after; change {texts[3]} ({texts[4]})"
     )
 
 
@@ -300,7 +319,7 @@ def _signed(value: float | None) -> str:
     return f"{'+' if value >= 0 else _MINUS}{abs(value):.3f}"
 
 
-def _color(row: LabelChange) -> QColor | None:
+def _color(row: ChangeRow) -> QColor | None:
     """Return the colour of a change that is no accident."""
     if row.low is None or row.high is None:
         return None

@@ -17,7 +17,6 @@ _PATHS = {
     "play": "M7 4l13 8-13 8z",
     "stop": "M6 6h12v12H6z",
     "pause": "M8 5v14M16 5v14",
-    "better": "M4 18l6-7 4 3 6-9M15 5h5v5",
     "save": "M12 4v11M7 11l5 5 5-5M4 20h16",
     "drop": "M12 3v11M7 9l5 5 5-5M3 14v6h18v-6",
     "info": "M12 11v6M12 7v.5M12 2a10 10 0 1 0 .01 0z",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, QTimer
+from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import (
     QLabel,
     QPushButton,
+    QSizePolicy,
     QStackedWidget,
     QTabWidget,
     QVBoxLayout,
@@ -34,6 +35,8 @@ IMPROVE = "MedNeXt: Improve"
 _STUDY = "MedNeXt: Study"
 #: Good news are shown so long, in ms.
 HUSH_MS = 8000
+#: What the events call the training that makes the model itself.
+_WHOLE = "final"
 _PROGRESS, _COMPARISON, _VERSIONS = range(3)
 
 
@@ -68,8 +71,7 @@ class ImproveDock(QWidget):
         self.improving = improving
         self.welcome = DropArea(
             "No study is open",
-            "A model is improved with the corrections of a study: open one in "
-            f"“{_STUDY}”. Trainings that run go on meanwhile.",
+            f"Open one in “{_STUDY}”: its corrections improve the model.",
             self,
         )
         self.open_button = QPushButton("&Open study…", self)
@@ -93,9 +95,12 @@ class ImproveDock(QWidget):
     def _build(self) -> None:
         """Lay the parts out: what starts and what runs above, what came of it below."""
         self.setMinimumWidth(380)
+        # Without it napari gives most of the height to an empty space below.
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.open_button.setToolTip(f"Show “{_STUDY}”")
         self.welcome.buttons.addWidget(self.open_button)
         self.phase.setWordWrap(True)
+        self.phase.setAlignment(Qt.AlignmentFlag.AlignTop)
         going = QWidget(self)
         column = QVBoxLayout(going)
         column.setContentsMargins(0, 0, 0, 0)
@@ -194,7 +199,9 @@ class ImproveDock(QWidget):
         self.log.show_log(detail.log if detail is not None else "")
         parts = []
         if detail is not None and job is not None and not job.is_over:
-            parts = [part for part in (detail.text, detail.part) if part]
+            parts = [detail.text] if detail.text else []
+            if detail.part not in ("", _WHOLE):
+                parts.append(detail.part)
         text = " · ".join(parts)
         if job is None:
             text = "Curves and examples are shown here as the model learns."

@@ -17,7 +17,13 @@ from qtpy.QtWidgets import (
 
 from napari_mednext.errors import SettingsError
 from napari_mednext.settings.improve import ImproveSettings
-from napari_mednext.ui.controls import Notice, PrimaryButton, allow, collapsible
+from napari_mednext.ui.controls import (
+    Notice,
+    PrimaryButton,
+    allow,
+    collapsible,
+    scrolled,
+)
 from napari_mednext.ui.improve_wording import EFFORTS, plan_cases, plan_cost
 from napari_mednext.ui.jobs import explain
 from napari_mednext.ui.settings_form import SettingsForm
@@ -34,6 +40,8 @@ _HINT = (
     "Train the model further with what you corrected. You can go on working, and even "
     "close the window; the model in use stays until you choose the new one"
 )
+#: The form scrolls: all of it would push the jobs out of sight.
+_FORM_HEIGHT = 260
 _ENDURES = "Training goes on when the window is closed."
 
 
@@ -122,7 +130,9 @@ class ImprovePanel(QWidget):
         self._show_settings()
         for control in self.form.controls.values():
             control.changed.connect(lambda _: self._on_settings())
-        self.more.addWidget(self.form)
+        column = scrolled((self.form,))
+        column.setFixedHeight(_FORM_HEIGHT)
+        self.more.addWidget(column)
         QTimer.singleShot(0, self._open_more)
 
     def _open_more(self) -> None:

@@ -50,6 +50,7 @@ _ICONS = {
 }
 _COLUMNS = ("Job", "State", "Progress", "Left")
 _BAR = 2
+_BAR_HEIGHT = 3
 
 
 class JobModel(QAbstractTableModel):
@@ -151,7 +152,7 @@ def _told(job: JobView) -> tuple[str, ...]:
 
 
 class _BarDelegate(QStyledItemDelegate):
-    """Paints how much is done behind the text."""
+    """Paints how much is done below the text."""
 
     def paint(
         self,
@@ -159,17 +160,17 @@ class _BarDelegate(QStyledItemDelegate):
         option: QStyleOptionViewItem,
         index: QModelIndex,
     ) -> None:
-        """Paint the bar, then the text."""
+        """Paint the text, then the bar: a chosen row would hide it."""
+        super().paint(painter, option, index)
         share = index.data(_SHARE_ROLE)
         if painter is not None and share is not None:
-            box = QRectF(option.rect).adjusted(1, 4, -1, -4)
+            box = QRectF(option.rect).adjusted(3, 0, -3, -2)
+            box.setTop(box.bottom() - _BAR_HEIGHT)
             color = QColor(ACCENT)
-            color.setAlpha(50)
+            color.setAlpha(90)
             painter.fillRect(box, color)
             box.setWidth(box.width() * share)
-            color.setAlpha(150)
-            painter.fillRect(box, color)
-        super().paint(painter, option, index)
+            painter.fillRect(box, ACCENT.lighter(120))
 
 
 class JobTable(QTableView):
@@ -195,7 +196,7 @@ class JobTable(QTableView):
         header.setSectionsClickable(False)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        for column, width in ((1, 96), (2, 92), (3, 70)):
+        for column, width in ((1, 88), (2, 84), (3, 66)):
             header.resizeSection(column, width)
 
     def fit(self) -> None:

@@ -5,6 +5,7 @@ They are drawn by pyqtgraph where it is installed, and painted plainly where it 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,7 +18,7 @@ from napari_mednext.ui.flow_base import timer
 from napari_mednext.ui.single_job import SingleJob
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from napari_mednext.ui.job_reading import Curve, JobDetail
 
@@ -34,6 +35,11 @@ _TICKS = 4
 
 #: Name, colour, curve, width in pixels.
 Line = tuple[str, QColor, "Curve", float]
+#: Title and limits of what is shown, from above.
+_PLOTS: tuple[tuple[str, tuple[float, float] | None], ...] = (
+    ("Loss", None),
+    ("Dice of the labels", (0.0, 1.0)),
+)
 
 
 class CurvesView(Protocol):
@@ -41,6 +47,12 @@ class CurvesView(Protocol):
 
     def show_lines(self, lines: Sequence[Line], *, last_step: int) -> None:
         """Draw these curves and no others; the axis reaches to the last step."""
+
+
+#: Gets title, limits and parent, returns what shows curves, and its widget.
+MakeView = Callable[
+    [str, "tuple[float, float] | None", QWidget], "tuple[CurvesView, QWidget]"
+]
 
 
 class PaintedCurves(QWidget):
@@ -245,7 +257,7 @@ class JobPlots(QWidget):
         self.dice: CurvesView | None = None
         self.empty = QLabel("The curves begin with the first step.", self)
         self.legend = QLabel(self)
-        self._titles = [QLabel(title, self) for title in ("Loss", "Dice")]
+        self._titles = [QLabel(title, self) for title, _ in _PLOTS]
         self._layout = QVBoxLayout(self)
         self._loading = SingleJob(self)
         if has_graphs is None:
@@ -253,6 +265,10 @@ class JobPlots(QWidget):
         self._has_graphs = has_graphs
         self._rest = timer(self, REDRAW_MS, self._on_rest, single=True)
         self._is_waiting = False
+        self._is_making = False
+        self._widgets: list[QWidget] = []
+        self._turns: list[Callable[[], None]] = []
+        self._turn = timer(self, 0, self._on_turn, single=True)
         self._build()
 
     def _build(self) -> None:
@@ -287,12 +303,30 @@ class JobPlots(QWidget):
         detail = self._detail
         has_curves = detail is not None and (detail.loss is not None or detail.dice)
         self.empty.setVisible(not has_curves)
-        if has_curves and self.loss is None:
+        is_ready = len(self._widgets) == len(_PLOTS)
+        for widget in (*self._titles, *self._widgets):
+            widget.setVisible(bool(has_curves) and is_ready)
+        if not has_curves:
+            self.legend.hide()
+        elif is_ready:
+            # One a turn of the event loop: the first time takes a while.
+            self._turns = [self._draw_loss, self._draw_dice]
+            self._turn.start()
+        elif not self._is_making:
+            self._is_making = True
             self._make_views()
-        if self.loss is None or self.dice is None or detail is None:
-            self._show(is_shown=False)
+
+    def _on_turn(self) -> None:
+        """Do one of the things that wait, and come back for the next."""
+        if self._turns:
+            self._turns.pop(0)()
+        if self._turns:
+            self._turn.start()
+
+    def _draw_loss(self) -> None:
+        detail = self._detail
+        if self.loss is None or detail is None:
             return
-        self._show(is_shown=bool(has_curves))
         lines: list[Line] = []
         if detail.loss is not None and detail.smooth is not None:
             pale = QColor(_LOSS)
@@ -302,6 +336,11 @@ class JobPlots(QWidget):
                 ("mean", _LOSS, detail.smooth, 2.0),
             ]
         self.loss.show_lines(lines, last_step=detail.total)
+
+    def _draw_dice(self) -> None:
+        detail = self._detail
+        if self.dice is None or detail is None:
+            return
         shown = [(n, self._color(n), c, 2.0) for n, c in detail.dice.items()]
         self.dice.show_lines(shown, last_step=detail.total)
         self.legend.setText(_legend(shown))
@@ -311,28 +350,32 @@ class JobPlots(QWidget):
         """Make what draws; loading pyqtgraph takes a while, so a worker does it."""
         if not self._has_graphs:
             self._take_views(_painted)
-        elif not self._loading.is_busy:
+        else:
             self._loading.start(
                 lambda _: _load_graphs(), "MedNeXt: loading", self._take_views
             )
 
-    def _take_views(self, make: Callable[..., tuple[CurvesView, QWidget]]) -> None:
-        """Put the views in place."""
-        self.loss, loss = make("Loss", None, self)
-        self.dice, dice = make("Dice of the labels", (0.0, 1.0), self)
-        for title, widget in zip(self._titles, (loss, dice), strict=True):
-            self._layout.addWidget(title)
-            self._layout.addWidget(widget, 1)
-        self._widgets = (loss, dice)
+    def _take_views(self, make: MakeView) -> None:
+        """Put the views in place, one a turn of the event loop."""
+        self._turns = [lambda: self._add_loss(make), lambda: self._add_dice(make)]
+        self._turn.start()
+
+    def _add_loss(self, make: MakeView) -> None:
+        self.loss, widget = make(*_PLOTS[0], self)
+        self._add(widget)
+
+    def _add_dice(self, make: MakeView) -> None:
+        self.dice, widget = make(*_PLOTS[1], self)
+        self._add(widget)
         self._layout.addWidget(self.legend)
         self._draw()
 
-    def _show(self, *, is_shown: bool) -> None:
-        """Show or hide all that belongs to the curves."""
-        for widget in (*self._titles, *getattr(self, "_widgets", ())):
-            widget.setVisible(is_shown and self.loss is not None)
-        if not is_shown:
-            self.legend.hide()
+    def _add(self, widget: QWidget) -> None:
+        """Put a view below its title."""
+        widget.hide()
+        self._layout.addWidget(self._titles[len(self._widgets)])
+        self._layout.addWidget(widget, 1)
+        self._widgets.append(widget)
 
     def _color(self, name: str) -> QColor:
         """Return the colour of a label."""
@@ -348,7 +391,7 @@ def _painted(
     return view, view
 
 
-def _load_graphs() -> Callable[..., tuple[CurvesView, QWidget]]:
+def _load_graphs() -> MakeView:
     """Load pyqtgraph, in a worker, and return what makes views with it."""
     try:
         import pyqtgraph  # noqa: F401 - it takes half a second where machines are slow

@@ -102,7 +102,7 @@ class JobWatch(QObject):
         open_ones = [job for job in self.jobs if not job.is_over]
         working = [job for job in open_ones if str(job.state) == "running"]
         # Those that wait stand in line: the oldest is the next one.
-        return (working or open_ones[::-1] or [None])[0]
+        return next(iter(working or open_ones[::-1]), None)
 
     @property
     def chosen(self) -> JobView | None:

@@ -21,7 +21,12 @@ TITLES = {
     "mirror": "Mirroring",
     "engine": "Engine",
     "max_ram_gb": "Memory limit (GB)",
+    "ema_decay": "Mean of weights",
+    "checkpointing": "Compute twice",
+    "warmup": "Warm-up",
 }
+#: Fractions nearer to 0 or 1 are typed, in steps of so much.
+_FINE, _FINE_STEP = 0.05, 0.0001
 #: What an empty optional number reads as.
 AUTOMATIC = "automatic"
 
@@ -87,7 +92,8 @@ def _value(info: FieldInfo, shown: Any) -> Any:
     """Return a field's value from what its control shows."""
     if info.optional and info.kind in (int, float) and not shown:
         return None
-    return shown
+    # Only boxes for fractions can say "automatic".
+    return info.kind(shown) if info.kind is int else shown
 
 
 def _control(info: FieldInfo) -> ValueWidget[Any]:
@@ -111,7 +117,16 @@ def _control(info: FieldInfo) -> ValueWidget[Any]:
     control.native.setAccessibleName(_title(info))
     if info.optional and info.kind in (int, float):
         control.native.setSpecialValueText(AUTOMATIC)
+        if info.kind is int:
+            control.native.setDecimals(0)
     return control  # type: ignore[no-any-return]  # every kind above has a value
+
+
+def _is_fine(default: object) -> bool:
+    """Whether a fraction is so near to 0 or 1 that a slider cannot set it."""
+    if not isinstance(default, float):
+        return False
+    return 0 < default < _FINE or 0 < 1 - default < _FINE
 
 
 def _number(info: FieldInfo) -> tuple[str, dict[str, Any]]:
@@ -121,7 +136,10 @@ def _number(info: FieldInfo) -> tuple[str, dict[str, Any]]:
     upper = info.range.maximum if info.range else None
     if info.optional:
         limits = {"step": 1, "min": 0, "max": upper if upper is not None else 4096}
-        return ("SpinBox" if info.kind is int else "FloatSpinBox"), limits
+        return "FloatSpinBox", limits
+    if info.kind is float and _is_fine(info.default):
+        limits = {"step": _FINE_STEP, "min": lower or 0.0, "max": upper or 1e9}
+        return "FloatSpinBox", limits
     if lower is not None and upper is not None:
         limits |= {"min": lower, "max": upper}
         return ("Slider" if info.kind is int else "FloatSlider"), limits

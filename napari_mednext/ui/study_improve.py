@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
-from qtpy.QtGui import QIcon
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_mednext.ui.controls import allow, text_color
-from napari_mednext.ui.icons import pixmap
+from napari_mednext.ui.controls import allow
 from napari_mednext.ui.improve_dock import show_improve_dock
 from napari_mednext.ui.improve_wording import job_line
 from napari_mednext.ui.improving import Improving, shared_improving
@@ -24,6 +22,8 @@ _HINT = (
     "Train the model further with the corrections, with the settings used last, while "
     "you go on"
 )
+#: Outcomes of models that may be taken unseen.
+_TAKEN = ("better", "same")
 #: Outcome -> what the line says of a new model.
 _OFFERS = {
     "better": "A better model is ready",
@@ -74,18 +74,20 @@ class StudyImprove(QWidget):
     def _build(self) -> None:
         """Lay the parts out."""
         self.button.setToolTip(_HINT)
-        self.button.setIcon(QIcon(pixmap("better", text_color(self))))
         self.promote.setToolTip("Segment with the new model from the next case on")
         self.look.setToolTip("Show the improvement in “MedNeXt: Improve”")
-        self.line.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.line.setWordWrap(True)
         self.line.setAccessibleName("Improvement of the model")
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
+        row = QHBoxLayout()
         row.setSpacing(6)
-        row.addWidget(self.button)
-        row.addWidget(self.line, 1)
-        row.addWidget(self.promote)
-        row.addWidget(self.look)
+        row.addWidget(self.button, 1)
+        row.addWidget(self.promote, 1)
+        row.addWidget(self.look, 1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addLayout(row)
+        column.addWidget(self.line)
 
     def end(self) -> None:
         """Let go of the study; trainings go on."""
@@ -108,9 +110,10 @@ class StudyImprove(QWidget):
             text = _OFFERS.get(offer.outcome, "A new model is ready")
         self.line.setText(text)
         self.line.setToolTip(text)
+        self.line.setVisible(bool(text))
         is_offered = running is None and offer is not None and not improving.is_starting
-        # One that is worse is looked at before anybody takes it.
-        can_take = is_offered and offer is not None and offer.outcome != "worse"
+        # Any other is looked at before anybody takes it.
+        can_take = is_offered and offer is not None and offer.outcome in _TAKEN
         self.promote.setVisible(can_take)
         self.look.setVisible(bool(text))
         allow(self.promote, "something is being done" if improving.is_busy else None)

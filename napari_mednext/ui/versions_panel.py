@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import (
     QAbstractItemView,
@@ -40,6 +40,8 @@ __all__ = ["VersionsPanel"]
 _COLUMNS = ("Version", "Kind", "Made", "Size")
 _KINDS = {"base": "installed", "candidate": "new", "version": "version"}
 _PATH = int(Qt.ItemDataRole.UserRole)
+_ROW_HEIGHT = 24
+#: Of a time, so many letters are the day.
 _DATE = 10
 _MADE_FOR_NNUNET = "nnunet"
 
@@ -95,7 +97,7 @@ class VersionsPanel(QWidget):
         header.setStretchLastSection(False)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        for column, width in ((1, 70), (2, 84), (3, 64)):
+        for column, width in ((1, 62), (2, 78), (3, 58)):
             header.resizeSection(column, width)
         self.use.setToolTip("Segment with this version from the next case on")
         self.back.setToolTip("Use the version that was in use before")
@@ -246,6 +248,7 @@ def _item(version: Version) -> QTreeWidgetItem:
     item = QTreeWidgetItem(
         [name, kind, version.created[:_DATE], gigabytes(version.bytes)]
     )
+    item.setSizeHint(0, QSize(0, _ROW_HEIGHT))
     item.setData(0, _PATH, str(version.path))
     item.setTextAlignment(
         3, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from napari_mednext.app.improve import ImprovePlan, PlannedCase
-from napari_mednext.app.improve_outcome import Comparison, LabelChange
+from napari_mednext.app.improve_outcome import ChangeRow, Comparison
 from napari_mednext.app.version_tree import Version
 from napari_mednext.errors import InputError
 from napari_mednext.jobs import JobState, JobView
 from napari_mednext.settings.improve import ImproveSettings
+from napari_mednext.ui.improving import Improving
+from tests.ui.study_parts import Desktop, listed_study
 
 PLAN = ImprovePlan(
     "brain_mr",
@@ -55,9 +57,11 @@ def view(identity="0001-improve", **changes):
 
 def comparison(job="0001-improve", outcome="better", **changes):
     rows = (
-        LabelChange("dark", 1, "corrected", "Dice", 3, 0.81, 0.86, 0.05, 0.02, 0.08),
-        LabelChange("bright", 2, "corrected", "Dice", 3, 0.9, 0.88, -0.02, -0.03, -0.01),
-        LabelChange("bright", 2, "old", "Dice", 1, 0.9, 0.9, 0.0, None, None),
+        ChangeRow("Mean Dice", "corrected cases", 3, 0.855, 0.87, 0.015, -0.001, 0.02),
+        ChangeRow("Dice", "dark", 3, 0.81, 0.86, 0.05, 0.02, 0.08),
+        ChangeRow("Dice", "bright", 3, 0.9, 0.88, -0.02, -0.03, -0.01),
+        ChangeRow("Dice", "lesion", 2, 0.0, 0.4, 0.4, 0.2, 0.6, is_new=True),
+        ChangeRow("Surface Dice", "bright", 1, 0.9, 0.9, 0.0),
     )
     reason = "the mean Dice of the corrected cases rose from 0.855 to 0.870"
     made = Comparison(job, outcome, reason, rows)
@@ -216,3 +220,24 @@ def tree(root):
         depth=2, job="0001-improve",
     )  # fmt: skip
     return [base, first, second, waiting]
+
+
+class ImproveBench(Desktop):
+    """A study of cases without images, and a fake desk to improve it."""
+
+    def __init__(self, qtbot, folder):
+        super().__init__(qtbot)
+        self.desk = FakeDesk(None, folder / "jobs")
+        self.improving = Improving(self.top, self._make)
+        self.improving.said.connect(lambda text, level: self.said.append((text, level)))
+        study = listed_study(folder, 3)
+        self.folder = study.path
+        self.flow.use(study, model="brain_mr")
+
+    def _make(self, study):
+        self.desk.study = study
+        return self.desk
+
+    def close(self, until):
+        self.improving.end()
+        super().close(until)
