@@ -248,6 +248,7 @@ class _Draft:
         self.used: tuple[Reviewed, ...] = ()
         self._problems: list[str] = []
         self._warnings: list[str] = []
+        self._known_cost = Cost()
         self._model = self._found(model)
         self.plan = self._plan(check)
 
@@ -403,6 +404,7 @@ class _Draft:
             channels=len(self.study.channel_names),
             classes=class_map(model.labels, self.study.labels).count,
             shapes={each.case.name: each.shape for each in reviewed},
+            spacings={each.case.name: each.spacing for each in reviewed},
             judged=tuple(judged),
             folds=folds,
             store=job_store(self.study),
@@ -416,6 +418,7 @@ class _Draft:
         self._problems += cost.problems
         self._warnings += cost.warnings
         self.lacks_resources = bool(cost.problems) or free < cost.disk_bytes
+        self._known_cost = cost
         return cost
 
     def order(self) -> ImproveOrder:
@@ -458,6 +461,9 @@ class _Draft:
             ),
             locked=tuple(sorted(split.locked)),
             settings=self.settings,
+            patch=self._known_cost.patch,
+            checkpointing=self._known_cost.checkpointing,
+            planned_step_s=self._known_cost.planned_step_s,
             trained=tuple(sorted(map(str, lineage.get("patients", ())))),
             lineage={
                 "parent": model.name,

@@ -12,14 +12,14 @@ import numpy as np
 
 from napari_mednext.correction.provenance import HUMAN, REVIEWED, SOURCE_BITS
 from napari_mednext.formats import open_volume
-from napari_mednext.study import CaseState
+from napari_mednext.study import Case, CaseState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from napari_mednext.study import Case, Study
+    from napari_mednext.study import Study
 
 __all__ = ["Reviewed", "known_and_labels", "reviewed_cases"]
 
@@ -43,6 +43,8 @@ class Reviewed:
         Of the scan that was reviewed, 0..1.
     shape : (z, y, x)
         Of the scan.
+    spacing : (z, y, x) mm
+        Of the scan.
     sha256 : str
         Of both files: it changes when anything is changed.
     """
@@ -54,6 +56,7 @@ class Reviewed:
     changed: int
     share: float
     shape: tuple[int, ...]
+    spacing: tuple[float, float, float]
     sha256: str
 
 
@@ -63,6 +66,7 @@ class _Counts:
     changed: int
     size: int
     shape: tuple[int, ...]
+    spacing: tuple[float, float, float]
     sha256: str
 
 
@@ -109,6 +113,7 @@ def reviewed_cases(
                     counts.changed,
                     counts.voxels / counts.size,
                     counts.shape,
+                    counts.spacing,
                     counts.sha256,
                 )
             )
@@ -136,6 +141,7 @@ def _counts(
     _provenance_stamp: tuple[int, int],
 ) -> _Counts:
     """Read both files, once for each time that they were written."""
+    spacing = open_volume(provenance).grid.spacing
     sources = _mask(provenance)
     known = _known(sources)
     drawn = (sources & SOURCE_BITS) == _PERSON
@@ -145,6 +151,7 @@ def _counts(
         int(np.count_nonzero(drawn)),
         known.size,
         known.shape,
+        spacing,
         digest.hexdigest(),
     )
 

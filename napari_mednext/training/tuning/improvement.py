@@ -31,6 +31,7 @@ from napari_mednext.training.tuning.classes import class_map
 from napari_mednext.training.tuning.judging import Judge
 from napari_mednext.training.tuning.loading import LearnedCase, load_case
 from napari_mednext.training.tuning.losses import Objective
+from napari_mednext.training.tuning.origins import find_origins
 from napari_mednext.training.tuning.run import Told, TuningRun
 from napari_mednext.training.tuning.sampling import PatchSampler
 from napari_mednext.training.tuning.step_plan import (
@@ -145,6 +146,8 @@ class Improvement:
             "model": "model",
             "name": self.order.name,
             "scheme": split.scheme,
+            "device": self.device.type,
+            "planned_step_s": self.order.planned_step_s,
             "seconds_per_step": self._step_s,
             "steps": plan.final,
             "peak_rss": peak_rss(),
@@ -309,16 +312,18 @@ class Improvement:
             torch.set_num_threads(known.threads)
             return known
         settings, kind = self.settings, self.device.type
-        multiple = self._multiple()
-        patch = settings.patch_of(self.start.plan.patch_size, kind, multiple)
-        checkpointing = settings.checkpointing
-        checkpointing = "none" if checkpointing == "auto" else checkpointing
+        patch = self.order.patch or settings.patch_of(
+            self.start.plan.patch_size, kind, self._multiple()
+        )
+        checkpointing = self.order.checkpointing
         seconds = 0.0
         if settings.steps is None:
             self._say("preparing", "measuring the speed of this machine")
             sampler, _, _ = self._samplers(cases, split, None, patch)
-            tuner = self._new_tuner(StepPlan(10, 5, 0, 0, patch, checkpointing), True)  # noqa: FBT003
-            seconds = measured_step_s(tuner, self._drawing(sampler))
+            draw = self._drawing(sampler)
+            trial = StepPlan(10, 5, 0, 0, patch, checkpointing)
+            tuner = self._new_tuner(trial, draw, is_final=True)
+            seconds = measured_step_s(tuner, draw)
         final, fold = plan_steps(
             settings,
             seconds,
@@ -347,11 +352,27 @@ class Improvement:
         )
         return int(getattr(network, "downsampling", 32))
 
-    def _new_tuner(self, plan: StepPlan, is_final: bool) -> Tuner:  # noqa: FBT001
-        return Tuner(
+    def _new_tuner(
+        self, plan: StepPlan, draw: Callable[[int], Batch], *, is_final: bool
+    ) -> Tuner:
+        student, weight = (
             self._student(plan.checkpointing),
+            self.settings.distill_weight,
+        )
+        origins = {}
+        if weight > 0 and student.teacher is not None:
+            channels = list(student.teacher_channels)
+
+            @torch.no_grad()
+            def ask(image: torch.Tensor) -> torch.Tensor:
+                answer: torch.Tensor = student.teacher(image[:, channels])
+                return answer
+
+            origins = find_origins(self.classes, draw, ask)
+        return Tuner(
+            student,
             self.settings.train,
-            Objective(self.classes, self.settings.distill_weight),
+            Objective(self.classes, weight, origins),
             plan.schedule(self.settings, is_final=is_final),
             self.settings.weight_decay,
             self.device,
@@ -382,7 +403,8 @@ class Improvement:
             return ModelFolder.open(path)
         self._say("training", name)
         learning, watched, what = self._samplers(cases, split, fold, plan.patch)
-        tuner = self._tuner = self._new_tuner(plan, is_final=fold is None)
+        draw = self._drawing(learning)
+        tuner = self._tuner = self._new_tuner(plan, draw, is_final=fold is None)
         begin = tuner.weights()
         watch = None
         if watched is not None:
@@ -391,7 +413,7 @@ class Improvement:
         run = TuningRun(
             name,
             tuner,
-            self._drawing(learning),
+            draw,
             plan.schedule(self.settings, is_final=fold is None),
             self._folder / "checkpoints" / f"{slug}.pt",
             Told(self._worker.tell, self._on_step, self._keep_picture),

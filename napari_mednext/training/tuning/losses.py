@@ -2,8 +2,8 @@
 
 Where somebody looked: soft Dice and cross entropy as in nnU-Net. A voxel that the study
 calls background may there also be of a class that the study has no label for, so their
-probabilities are added. Where nobody looked, the old model's answer counts instead; new
-classes are added to the background, since the old model could only call them that.
+probabilities are added. Where nobody looked, the old model's answer counts instead; a new
+class counts there as what the old model could call it.
 
 Sources: nnU-Net (Isensee et al., Nature Methods 2021) for the loss; Li and Hoiem,
 "Learning without Forgetting", 2016, for the distillation; Cermelli et al., "Modeling
@@ -13,7 +13,8 @@ the Background", CVPR 2020, for adding classes up in both parts.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
@@ -22,6 +23,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from napari_mednext.training.losses import SMOOTH, moved
 from napari_mednext.training.tuning.classes import IGNORE_HEAD, ClassMap
+from napari_mednext.training.tuning.origins import allowed_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,10 +41,13 @@ class Objective:
         What the heads stand for.
     distill_weight : float
         Of the old model's answer where nobody looked.
+    origins : mapping of int to frozenset of int
+        What the old model calls each new head; the background where it is missing.
     """
 
     classes: ClassMap
     distill_weight: float
+    origins: Mapping[int, frozenset[int]] = field(default_factory=dict)
 
     def __call__(
         self,
@@ -79,7 +84,9 @@ class Objective:
             total = total + weight * self._partial(logits, thin)
         total = total / sum(weights)
         if teacher is not None and self.distill_weight > 0:
-            mimicry = distillation(finest, teacher, target, self.classes)
+            mimicry = distillation(
+                finest, teacher, target, self.classes, origins=self.origins
+            )
             total = total + self.distill_weight * mimicry
         return total
 
@@ -140,7 +147,12 @@ def partial_dice_cross_entropy(
 
 
 def distillation(
-    logits: Tensor, teacher: Tensor, target: Tensor, classes: ClassMap
+    logits: Tensor,
+    teacher: Tensor,
+    target: Tensor,
+    classes: ClassMap,
+    *,
+    origins: Mapping[int, frozenset[int]] | None = None,
 ) -> Tensor:
     """Return how far the answer is from the old model's, where that is all there is.
 
@@ -155,6 +167,9 @@ def distillation(
         model gives a class which the study has no label for.
     classes : ClassMap
         What the heads stand for.
+    origins : mapping of int to frozenset of int, optional
+        What the old model calls each new head: where it says so, the new head's
+        probability counts as that. The background where a head is missing.
 
     Returns
     -------
@@ -171,12 +186,19 @@ def distillation(
     if rows.shape[0] == 0:
         return logits.float().sum() * 0.0
     log_p = F.log_softmax(rows, dim=1)
+    log_q = F.log_softmax(teacher.permute(0, 2, 3, 4, 1)[counted].float(), dim=1)
     old = classes.known
     if classes.count > old:
-        as_background = torch.cat([log_p[:, :1], log_p[:, old:]], dim=1)
-        first = torch.logsumexp(as_background, dim=1, keepdim=True)
-        log_p = torch.cat([first, log_p[:, 1:old]], dim=1)
-    log_q = F.log_softmax(teacher.permute(0, 2, 3, 4, 1)[counted].float(), dim=1)
+        # At every voxel the class that the old model gives it takes in the new ones
+        # that come from it.
+        given = log_q.argmax(1, keepdim=True)
+        allowed = allowed_table(classes, origins or {}).to(rows.device)[given[:, 0]]
+        parts = [
+            log_p.gather(1, given),
+            log_p[:, old:].masked_fill(~allowed, -torch.inf),
+        ]
+        merged = torch.logsumexp(torch.cat(parts, dim=1), dim=1, keepdim=True)
+        log_p = log_p[:, :old].scatter(1, given, merged)
     q = log_q.exp()
     divergence = (q * (log_q - log_p)).sum(1)
     sureness = 1 + (q * log_q).sum(1) / math.log(old)

@@ -53,7 +53,7 @@ class FrozenCase:
         }
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Return what :meth:`to_dict` wrote."""
         return cls(
             str(values["name"]),
@@ -95,6 +95,12 @@ class ImproveOrder:
         Patients that versions of the model were trained on before, in this study.
     lineage : mapping
         Where the new model comes from, for its card.
+    patch : tuple of int
+        Of the training, voxels; empty for what the settings say.
+    checkpointing : str
+        "none" or "expansion".
+    planned_step_s : float
+        Seconds of an update on the machine of the measurements, 0 if not known.
     """
 
     study: str
@@ -112,6 +118,9 @@ class ImproveOrder:
     settings: ImproveSettings
     trained: tuple[str, ...] = ()
     lineage: Mapping[str, Any] = field(default_factory=dict)
+    patch: tuple[int, ...] = ()
+    checkpointing: str = "none"
+    planned_step_s: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values."""
@@ -131,10 +140,13 @@ class ImproveOrder:
             "settings": self.settings.to_dict(),
             "trained": list(self.trained),
             "lineage": dict(self.lineage),
+            "patch": list(self.patch),
+            "checkpointing": self.checkpointing,
+            "planned_step_s": self.planned_step_s,
         }
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Return what :meth:`to_dict` wrote."""
         labels = LabelSet(
             tuple(
@@ -158,6 +170,9 @@ class ImproveOrder:
             settings=ImproveSettings.from_dict(values["settings"]),
             trained=tuple(map(str, values["trained"])),
             lineage=dict(values["lineage"]),
+            patch=tuple(int(edge) for edge in values["patch"]),
+            checkpointing=str(values["checkpointing"]),
+            planned_step_s=float(values["planned_step_s"]),
         )
 
 

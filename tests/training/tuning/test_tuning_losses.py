@@ -13,6 +13,8 @@ from napari_mednext.training.tuning.losses import (
     distillation,
     partial_dice_cross_entropy,
 )
+from napari_mednext.training.tuning.origins import allowed_table, find_origins
+from napari_mednext.training.tuning.tuner import Batch
 
 IGNORE = IGNORE_HEAD
 
@@ -93,25 +95,23 @@ def test_a_student_that_says_what_the_teacher_says_is_not_corrected():
     assert logits.grad.abs().max() < 1e-7
 
 
-def test_a_new_class_may_take_what_was_background_and_nothing_else():
-    """All of the background's probability may move to the new class at no cost."""
+@pytest.mark.parametrize("origin", [0, 2])
+def test_a_new_class_may_take_from_its_origin_and_from_nothing_else(origin):
+    """All of the origin's probability may move to the new class at no cost."""
     classes = class_map(labels(a=1, b=2), labels(a=1, b=2, new=3))
     teacher, target = random_case(6, classes=3, known=0)
+    teacher[:, origin] += 20  # what it says everywhere
     log_p = torch.log_softmax(teacher, 1)
+    origins = {3: frozenset({0, origin})}
     for share in (0.0, 0.3, 0.999):
-        student = torch.cat(
-            [
-                log_p[:, :1] + math.log(1 - share),
-                log_p[:, 1:],
-                log_p[:, :1] + math.log(max(share, 1e-30)),
-            ],
-            1,
-        )
-        assert distillation(student, teacher, target, classes).item() == pytest.approx(
-            0, abs=1e-5
-        )
-    taken = torch.cat([log_p, log_p[:, 1:2] + 3], 1)
-    assert distillation(taken, teacher, target, classes).item() > 0.1
+        rest = log_p.clone()
+        rest[:, origin] += math.log(1 - share)
+        new = log_p[:, origin : origin + 1] + math.log(max(share, 1e-30))
+        student = torch.cat([rest, new], 1)
+        loss = distillation(student, teacher, target, classes, origins=origins)
+        assert loss.item() == pytest.approx(0, abs=1e-5)
+    other = distillation(student, teacher, target, classes, origins={3: frozenset({1})})
+    assert other.item() > 1
 
 
 def test_distillation_counts_what_is_unseen_and_what_the_study_does_not_label():
@@ -136,14 +136,34 @@ def test_distillation_against_a_slow_sum():
     total, count = 0.0, 0
     for n, z, y, x in np.argwhere(target.numpy() == IGNORE):
         mine = p[n, :, z, y, x]
-        mine = np.array([mine[0] + mine[3], mine[1], mine[2]])
         his = q[n, :, z, y, x]
+        new, mine = mine[3], mine[:3].copy()
+        if his.argmax() in (0, 2):
+            mine[his.argmax()] += new
         sureness = 1 + (his * np.log(his)).sum() / math.log(3)
         total += sureness * (his * np.log(his / mine)).sum()
         count += 1
-    assert distillation(logits, teacher, target, classes).item() == pytest.approx(
-        total / count, rel=1e-4
+    ours = distillation(
+        logits, teacher, target, classes, origins={3: frozenset({0, 2})}
     )
+    assert ours.item() == pytest.approx(total / count, rel=1e-4)
+
+
+def test_origins_are_what_the_old_model_says_of_the_new_class():
+    classes = class_map(labels(a=1, b=2), labels(a=1, b=2, new=3, other=4))
+    said = torch.zeros(1, 3, 4, 4, 4)
+    said[:, 1, :2] = 1
+    said[:, 2, 2:] = 1
+    target = torch.zeros(1, 4, 4, 4, dtype=torch.uint8)
+    target[0, 0] = target[0, 3, 0] = 3
+    batch = Batch(torch.zeros(1, 1, 4, 4, 4), target, torch.zeros(1, 3))
+    found = find_origins(classes, lambda _: batch, lambda _: said)
+    assert found == {3: frozenset({0, 1, 2}), 4: frozenset({0})}
+    assert allowed_table(classes, found).tolist() == [
+        [True, True],
+        [True, False],
+        [True, False],
+    ]
 
 
 def test_coarse_targets_are_every_second_voxel_where_all_is_known():
