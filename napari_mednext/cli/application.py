@@ -9,6 +9,8 @@ import typer
 from napari_mednext.cli.demo import demo, open_napari
 from napari_mednext.cli.doctor import doctor
 from napari_mednext.cli.evaluate import evaluate
+from napari_mednext.cli.improve import improve
+from napari_mednext.cli.jobs import jobs
 from napari_mednext.cli.models import models
 from napari_mednext.cli.outcome import (
     DeviceOption,
@@ -31,6 +33,8 @@ application.command("segment")(segment)
 application.command("demo")(demo)
 application.add_typer(models, name="models")
 application.add_typer(study, name="study")
+application.command("improve")(improve)
+application.add_typer(jobs, name="jobs")
 application.command("train-from-labels")(train_from_labels)
 application.command("evaluate")(evaluate)
 application.command("doctor")(doctor)
