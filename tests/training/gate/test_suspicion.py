@@ -58,14 +58,14 @@ def test_poisoned_corrections_are_noticed(kind):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", HONEST)
 def test_rate_of_honest_corrections_that_pass(kind):
-    """In 2200 draws none was suspected; at most one in 200 is let through here."""
+    """At most one in 220 of every kind is suspected; of most kinds none was."""
     assert len(honest_failures(kind, MANY)) <= MANY // 200
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", POISONS)
 def test_rate_of_poisoned_corrections_that_are_noticed(kind):
-    """In 660 draws all were noticed; at most one in 200 is let through here."""
+    """In 220 draws of every kind all were noticed; one may be missed here."""
     assert len(poison_misses(kind, MANY)) <= MANY // 200
 
 
