@@ -2,23 +2,28 @@
 
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from npe2 import PluginManifest
 
+import napari_mednext
 from napari_mednext.app.improve import ImprovePlan
 from napari_mednext.settings.improve import ImproveSettings
 from napari_mednext.ui import improving as improving_module
 from napari_mednext.ui import job_watch, study_improve
 from napari_mednext.ui.controls import why_not
 from napari_mednext.ui.flow_base import Phase
-from napari_mednext.ui.improve_dock import ImproveDock
+from napari_mednext.ui.improve_dock import ImproveDock, show_improve_dock
 from napari_mednext.ui.improve_wording import plan_cases, plan_cost
 from napari_mednext.ui.improving import shared_improving
+from napari_mednext.ui.study_dock import StudyDock
 from napari_mednext.ui.study_improve import StudyImprove
 from tests.app.desk_parts import make_study
 from tests.ui.gaps import GapMeter
-from tests.ui.improve_parts import PLAN, ImproveBench, comparison
+from tests.ui.improve_parts import PLAN, FakeDesk, ImproveBench, comparison
+from tests.ui.study_parts import ModelSession
 
 
 @pytest.fixture(autouse=True)
@@ -351,3 +356,38 @@ def test_every_control_has_a_name_and_a_tooltip(bench, until):
         for view in part.findChildren(QAbstractItemView):
             if type(view).__name__ in ("QTableWidget", "QTreeWidget", "JobTable"):
                 assert view.accessibleName()
+
+
+def test_the_study_dock_opens_the_other_one_beside_it(
+    make_napari_viewer, tmp_path, until, monkeypatch, npe2pm
+):
+    monkeypatch.setattr(study_improve, "show_improve_dock", show_improve_dock)
+    monkeypatch.setattr("napari_mednext.ui.__main__.register_plugin", lambda: None)
+    manifest = PluginManifest.from_file(
+        Path(napari_mednext.__file__).parent / "napari.yaml"
+    )
+    npe2pm.register(manifest)
+    viewer = make_napari_viewer()
+    dock = StudyDock(viewer, ModelSession())
+    viewer.window.add_dock_widget(dock, name="MedNeXt: Study", area="right")
+    improving = dock.improve.improving
+    fake = FakeDesk(None, tmp_path / "jobs")
+    improving._make_desk = lambda study: fake
+    dock.flow.use(make_study(tmp_path), model="brain_mr")
+    fake.add(state="done").comparison = comparison()
+    improving.watch.look_now()
+    until(lambda: not dock.improve.look.isHidden())
+    dock.improve.look.click()
+    other = viewer.window.dock_widgets["MedNeXt: Improve (napari-mednext)"]
+    assert isinstance(other, ImproveDock)
+    assert other.improving is improving
+    assert other.tabs.currentIndex() == 1
+    dock.improve.look.click()
+    assert len(viewer.window.dock_widgets) == 2
+    until(lambda: not dock.flow.is_busy_behind and dock.flow.case is not None)
+    # The window is closed: everything ends, and the job is left alone.
+    calls = [call for call in fake.calls if call[0] not in ("plan", "revive")]
+    dock.end()
+    assert improving.watch.jobs == ()
+    assert calls == []
+    until(lambda: not improving._planning._jobs)
