@@ -131,6 +131,7 @@ def _picture(progress: JobProgress) -> RenderableType:
     """Return a job as a terminal shows it."""
     from rich.console import Group
     from rich.progress_bar import ProgressBar
+    from rich.table import Table
     from rich.text import Text
 
     from napari_mednext.cli.training_display import training_table
@@ -142,7 +143,9 @@ def _picture(progress: JobProgress) -> RenderableType:
     if text := doing(view):
         parts.append(Text(text))
     if view.total and not view.is_over:
-        parts.append(ProgressBar(view.total, view.step, width=40))
+        line = Table.grid()  # a bar alone does not end its line
+        line.add_row(ProgressBar(view.total, view.step, width=40))
+        parts.append(line)
     if progress.history.total:
         if progress.part:
             parts.append(Text(progress.part))
@@ -178,7 +181,11 @@ class _Lines:
         now = doing(view)
         self._say(f"{view.title} ({view.id})" + (f": {now}" if now else ""))
         if self._progress.history.points:
-            self._say(headline(self._progress.history))
+            self._say(self._part() + headline(self._progress.history))
+
+    def _part(self) -> str:
+        """Return the beginning of lines about what is being trained."""
+        return f"{self._progress.part}, " if self._progress.part else ""
 
     def _tell_state(self) -> None:
         """Say that the job waits, or goes on after that."""
@@ -192,7 +199,7 @@ class _Lines:
 
     def _tell(self, event: Mapping[str, Any]) -> None:
         history, kind = self._progress.history, event.get("event")
-        part = f"{self._progress.part}, " if self._progress.part else ""
+        part = self._part()
         if kind == "phase":
             is_training = event.get("phase") == "training"
             self._say(("training: " if is_training else "") + str(event.get("text")))
