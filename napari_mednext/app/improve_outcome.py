@@ -121,7 +121,7 @@ def _rows(report: GateReport) -> tuple[ChangeRow, ...]:
     rows = [
         ChangeRow(
             "Mean Dice",
-            f"{each.group} cases",
+            str(each.group),
             each.units,
             each.before,
             each.after,

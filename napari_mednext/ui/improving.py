@@ -99,7 +99,8 @@ class Improving(QObject):
     @property
     def is_planning(self) -> bool:
         """Whether a plan is being made."""
-        return self._planning.is_busy or self._soon.isActive()
+        waits = self._soon.isActive() or self._later.isActive()
+        return self._planning.is_busy or waits
 
     @property
     def is_busy(self) -> bool:

@@ -26,6 +26,8 @@ __all__ = ["CurvesView", "JobPlots", "Line", "PaintedCurves", "nice_ticks"]
 
 #: Curves are drawn anew no more often than this, in ms.
 REDRAW_MS = 500
+_EMPTY = "The curves begin with the first step."
+_LOADING = "The curves are being drawn\u2026"
 _HEIGHT = 150
 _LOSS = QColor("#5aa9e6")
 #: Where a label has no colour of its own.
@@ -255,7 +257,7 @@ class JobPlots(QWidget):
         self._detail: JobDetail | None = None
         self.loss: CurvesView | None = None
         self.dice: CurvesView | None = None
-        self.empty = QLabel("The curves begin with the first step.", self)
+        self.empty = QLabel(_EMPTY, self)
         self.legend = QLabel(self)
         self._titles = [QLabel(title, self) for title, _ in _PLOTS]
         self._layout = QVBoxLayout(self)
@@ -302,8 +304,9 @@ class JobPlots(QWidget):
         """Draw what is known by now."""
         detail = self._detail
         has_curves = detail is not None and (detail.loss is not None or detail.dice)
-        self.empty.setVisible(not has_curves)
         is_ready = len(self._widgets) == len(_PLOTS)
+        self.empty.setText(_LOADING if has_curves else _EMPTY)
+        self.empty.setVisible(not (has_curves and is_ready))
         for widget in (*self._titles, *self._widgets):
             widget.setVisible(bool(has_curves) and is_ready)
         if not has_curves:

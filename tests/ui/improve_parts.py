@@ -57,7 +57,7 @@ def view(identity="0001-improve", **changes):
 
 def comparison(job="0001-improve", outcome="better", **changes):
     rows = (
-        ChangeRow("Mean Dice", "corrected cases", 3, 0.855, 0.87, 0.015, -0.001, 0.02),
+        ChangeRow("Mean Dice", "corrected", 3, 0.855, 0.87, 0.015, -0.001, 0.02),
         ChangeRow("Dice", "dark", 3, 0.81, 0.86, 0.05, 0.02, 0.08),
         ChangeRow("Dice", "bright", 3, 0.9, 0.88, -0.02, -0.03, -0.01),
         ChangeRow("Dice", "lesion", 2, 0.0, 0.4, 0.4, 0.2, 0.6, is_new=True),

@@ -43,7 +43,7 @@ def test_the_table_has_every_label_with_change_and_interval(bench, until):
     panel = show(bench, until)
     assert cells(panel) == [
         ["Mean Dice"],
-        ["corrected cases", "0.855", "0.870", "+0.015", "\u2212.001 to +.020"],
+        ["corrected", "0.855", "0.870", "+0.015", "\u2212.001 to +.020"],
         ["Dice"],
         ["dark", "0.810", "0.860", "+0.050", "+.020 to +.080"],
         ["bright", "0.900", "0.880", "\u22120.020", "\u2212.030 to \u2212.010"],
@@ -136,7 +136,7 @@ def test_a_report_of_the_gate_becomes_rows_and_sentences(tmp_path):
     ]  # fmt: skip
     assert found.notes == ("b", "few slices")
     assert [(row.section, row.name, row.change, row.low) for row in found.rows] == [
-        ("Mean Dice", "old cases", -0.01, None),
+        ("Mean Dice", "old", -0.01, None),
         ("Dice", "liver", 0.1, 0.05),
         ("Dice", "rim", 0.5, 0.4),
         ("Surface Dice", "rim", 0.2, None),
