@@ -121,7 +121,8 @@ def test_targets_are_the_labels_at_the_points(matrix):
             if not tie:
                 assert found[p] == (255 if is_outside else labels[tuple(index)])
                 compared += 1
-        assert compared > 0.8 * found.size  # a plane may lie between two voxels
+        # With sizes of small ratio whole planes lie just between two voxels.
+        assert compared > 0.5 * found.size
 
 
 @pytest.mark.parametrize("matrix", MATRICES.values(), ids=MATRICES)
