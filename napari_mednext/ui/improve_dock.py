@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
 from napari_mednext.ui.comparison_panel import ComparisonPanel
 from napari_mednext.ui.controls import DropArea, Notice, Rule, scrolled
 from napari_mednext.ui.improve_panel import ImprovePanel
-from napari_mednext.ui.improving import Improving, shared_improving
+from napari_mednext.ui.improving_shared import shared_improving
 from napari_mednext.ui.job_examples import JobExamples
 from napari_mednext.ui.job_list import JobListPanel
 from napari_mednext.ui.job_log import JobLog
@@ -27,6 +27,7 @@ from napari_mednext.ui.versions_panel import VersionsPanel
 
 if TYPE_CHECKING:
     from napari_mednext.app import Session
+    from napari_mednext.ui.improving import Improving
 
 __all__ = ["IMPROVE", "ImproveDock", "show_improve_dock"]
 

@@ -10,10 +10,11 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidge
 from napari_mednext.ui.controls import allow
 from napari_mednext.ui.improve_dock import show_improve_dock
 from napari_mednext.ui.improve_wording import job_line
-from napari_mednext.ui.improving import Improving, shared_improving
+from napari_mednext.ui.improving_shared import shared_improving
 
 if TYPE_CHECKING:
     from napari_mednext.app.improve_outcome import Comparison
+    from napari_mednext.ui.improving import Improving
     from napari_mednext.ui.study_flow import StudyFlow
 
 __all__ = ["StudyImprove"]

@@ -17,7 +17,7 @@ from napari_mednext.ui.controls import why_not
 from napari_mednext.ui.flow_base import Phase
 from napari_mednext.ui.improve_dock import ImproveDock, show_improve_dock
 from napari_mednext.ui.improve_wording import plan_cases, plan_cost
-from napari_mednext.ui.improving import shared_improving
+from napari_mednext.ui.improving_shared import shared_improving
 from napari_mednext.ui.study_dock import StudyDock
 from napari_mednext.ui.study_improve import StudyImprove
 from tests.app.desk_parts import make_study

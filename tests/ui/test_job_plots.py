@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from qtpy.QtGui import QColor
 
-from napari_mednext.ui.job_plots import JobPlots, PaintedCurves, nice_ticks
+from napari_mednext.ui.job_plots import JobPlots
 from napari_mednext.ui.job_reading import Curve, JobDetail
+from napari_mednext.ui.painted_curves import PaintedCurves, nice_ticks
 
 RED = QColor(255, 0, 0)
 
