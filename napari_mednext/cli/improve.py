@@ -107,7 +107,10 @@ def improve(
         return _planned(planned)
     if background:
         return _begun(planned, job)
-    return _followed(planned, job, wanted)
+    try:
+        return _followed(planned, job, wanted)
+    except KeyboardInterrupt:  # before or after the watching, or a second time
+        return _left(planned, job)
 
 
 def _settings(file: Path | None, said: dict[str, Any]) -> ImproveSettings:
@@ -216,6 +219,28 @@ def _followed(planned: ImprovePlan, each: StudyJob, wanted: ImproveSettings) -> 
     if promoted is not None:
         text += "\nit segments the study's cases from now on"
     return followed_outcome(each, view, document, text, was_interrupted=cancel.is_set())
+
+
+def _left(planned: ImprovePlan, each: StudyJob) -> Outcome:
+    """Return a job that is no longer followed.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If it is over.
+    """
+    from napari_mednext.cli.improve_outcomes import plan_facts
+    from napari_mednext.cli.job_outcomes import followed_outcome, job_facts
+
+    view = each.job.view()
+    if view.is_over:
+        raise KeyboardInterrupt
+    document = {
+        "command": "improve",
+        "plan": plan_facts(planned),
+        "job": job_facts(each, view),
+    }
+    return followed_outcome(each, view, document, "", was_interrupted=True)
 
 
 def _promoted(each: StudyJob, wanted: ImproveSettings) -> Path | None:

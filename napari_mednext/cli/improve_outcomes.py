@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["comparison_text", "plan_facts", "plan_line", "plan_text"]
 
-_GIB = 2**30
+_GIB, _MIB = 2**30, 2**20
 _SCHEMES = {
     "hold-out": "on cases that are never learned",
     "leave-one-out": "by leaving each patient out once",
@@ -41,7 +41,7 @@ def plan_line(plan: ImprovePlan) -> str:
 
 def plan_text(plan: ImprovePlan) -> str:
     """Return a plan as text for people; its problems are not in there."""
-    gpu = "" if plan.gpu_bytes is None else f", {_gigabytes(plan.gpu_bytes)} of the GPU"
+    gpu = "" if plan.gpu_bytes is None else f", {_size(plan.gpu_bytes)} of the GPU"
     facts = {
         "model": plan.model or "none",
         "new labels": ", ".join(plan.new_labels),
@@ -50,8 +50,8 @@ def plan_text(plan: ImprovePlan) -> str:
         facts |= {
             "time": f"about {duration(plan.seconds)}: {plan.steps} steps on "
             f"{plan.device}, and the comparison",
-            "memory": _gigabytes(plan.ram_bytes) + gpu,
-            "disk": _gigabytes(plan.disk_bytes),
+            "memory": _size(plan.ram_bytes) + gpu,
+            "disk": _size(plan.disk_bytes),
             "judged": _SCHEMES.get(plan.scheme, plan.scheme),
         }
     lines = [f"{key:<11} {value}" for key, value in facts.items() if value]
@@ -135,11 +135,11 @@ def _number(value: float | None, sign: str = "") -> str:
 def _cost(plan: ImprovePlan) -> str:
     """Return time and memory in a few words."""
     where = "on the CPU" if plan.device == "cpu" else f"on {plan.device}"
-    return (
-        f"about {duration(plan.seconds)} {where}, {_gigabytes(plan.ram_bytes)} of "
-        "memory"
-    )
+    return f"about {duration(plan.seconds)} {where}, {_size(plan.ram_bytes)} of memory"
 
 
-def _gigabytes(number: int) -> str:
+def _size(number: int) -> str:
+    """Return a number of bytes for people."""
+    if number < _GIB:
+        return f"{number / _MIB:.0f} MB"
     return f"{number / _GIB:.1f} GB"

@@ -49,7 +49,7 @@ def job_table(jobs: Sequence[tuple[StudyJob, JobView]]) -> str:
     lines: list[str] = []
     for study in dict.fromkeys(each.study for each, _ in jobs):
         rows = [
-            (view.id, view.state.value, _told(view), _time(view.created), view.title)
+            (view.id, view.state.value, _time(view.created), view.title, _told(view))
             for each, view in jobs
             if each.study == study
         ]
@@ -127,7 +127,7 @@ def _lost(each: StudyJob) -> str:
 
 def _told(view: JobView) -> str:
     """Return what a list says of a job beside its state."""
-    return doing(view) or view.message or str(view.result.get("reason", ""))
+    return doing(view) or view.message or str(view.result.get("verdict", ""))
 
 
 def _time(iso: str) -> str:

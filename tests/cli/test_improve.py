@@ -8,19 +8,24 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from napari_mednext.app import improve as improve_app
 from napari_mednext.app.chosen_model import remember_model, remembered_model
+from napari_mednext.app.desk import Desk
 from napari_mednext.app.improve import ImprovePlan, PlannedCase
 from napari_mednext.app.recent_studies import recent
 from napari_mednext.app.versions import promote
 from napari_mednext.cli.entry import run
 from napari_mednext.cli.improve_outcomes import plan_line, plan_text
+from napari_mednext.correction.change import Change
 from napari_mednext.errors import ResourceError
 from napari_mednext.jobs import JobState
 from napari_mednext.settings.improve import ImproveSettings
+from tests.app.desk_parts import DeskSession, make_study
 from tests.app.model_tree import make_candidate, make_empty_study, write_model
+from tests.app.tiny_model import write_tiny_model
 from tests.cli.job_parts import SWAPPED, TABLE, end_job, new_job, report, store_of
 
 PLAN = ImprovePlan(
@@ -177,7 +182,7 @@ class TestPlan:
             "new labels  tumour, cyst\n"
             "time        about 8 min 05 s: 180 steps on cuda, and the comparison\n"
             "memory      3.2 GB, 5.0 GB of the GPU\n"
-            "disk        0.2 GB\n"
+            "disk        256 MB\n"
             "judged      on cases that are never learned\n"
             "\n"
             "case    patient  use       reviewed voxels  drawn  of the scan\n"
@@ -298,6 +303,19 @@ class TestRun:
         assert document["model"] == {"state": "kept", "path": str(kept)}
         assert remembered_model(study) == kept
 
+    @pytest.mark.parametrize("is_over", [False, True])
+    def test_an_interrupt_beside_the_watching(self, call, asked, monkeypatch, is_over):
+        def follow(*_):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("napari_mednext.cli.following.follow_job", follow)
+        asked.ends = end_job if is_over else None
+        code, document = call()
+        assert code == 130
+        assert document["error"].startswith(
+            "interrupted" if is_over else "the job '0001-improve' goes on in the back"
+        )
+
     @pytest.mark.parametrize(
         ("state", "message", "code", "error"),
         [
@@ -349,3 +367,44 @@ def test_interrupt_ends_the_watching_and_not_the_job(study):
     assert (document["status"], document["job"]["id"]) == ("interrupted", "0001-toy")
     assert "'0001-toy' goes on in the background" in document["error"]
     assert store_of(study).job("0001-toy").wait(30.0).state is JobState.DONE
+
+
+@pytest.mark.slow
+def test_a_round_with_the_real_training(tmp_path, capfd):
+    """Begin, watch, use the new model, go back: by commands alone."""
+    write_tiny_model(tmp_path / "library" / "tiny")
+    with make_study(tmp_path) as opened:
+        desk = Desk(DeskSession(), opened)
+        for name in ("case0", "case1", "case2"):
+            case = desk.open(name)
+            box = slice(1, 4), slice(2, 8), slice(2, 8)
+            case.editing.apply(Change(box, np.ones((3, 6, 6), np.uint8)), "brush")
+            desk.accept(case)
+            case.close()
+        desk.close()
+        study = opened.path
+    tiny = tmp_path / "library" / "tiny"
+    remember_model(study, name="tiny", path=tiny)
+
+    def do(*arguments):
+        code = run([*map(str, arguments), "--json"])
+        out, err = capfd.readouterr()
+        assert (code, json.loads(out)["error"]) == (0, None), err
+        return json.loads(out), err
+
+    planned, _ = do("improve", study, "--plan", "--steps", 4, "--device", "cpu")
+    assert [case["role"] for case in planned["plan"]["cases"]].count("train") >= 1
+    begun, _ = do("improve", study, "--background", "--steps", 4, "--device", "cpu")
+    assert begun["job"]["id"] == "0001-improve"
+    ended, err = do("jobs", "follow", 1, "--study", study)
+    assert (ended["job"]["state"], ended["model"]["state"]) == ("done", "open")
+    assert (
+        ended["comparison"]["verdict"]["outcome"] == ended["job"]["result"]["verdict"]
+    )
+    assert "final, step 4: Dice dark " in err
+    do("models", "promote", study, "0001-improve")
+    assert remembered_model(study).parent == study / "models"
+    do("models", "rollback", study)
+    assert remembered_model(study) == tiny
+    do("jobs", "remove", 1, "--study", study)
+    assert do("jobs", "list", "--study", study)[0]["jobs"] == []

@@ -96,7 +96,7 @@ def toy(study, **arguments):
 
 class TestList:
     def test_every_job_of_every_study_newest_first(self, call, say, study, other):
-        end_job(new_job(study), message="it is well", reason="better")
+        end_job(new_job(study), message="it is well", verdict="better")
         new_job(study, title="Improve\nspleen")
         new_job(other)
         code, document = call("list", "--study", study, "--study", other)
@@ -109,7 +109,7 @@ class TestList:
             (str(other), "0001-improve", "queued"),
         ]
         assert document["jobs"][1]["message"] == "it is well"
-        assert document["jobs"][1]["result"] == {"reason": "better"}
+        assert document["jobs"][1]["result"] == {"verdict": "better"}
         assert document["jobs"][0]["folder"] == str(study / "jobs" / "0002-improve")
         code, out, err = say("list", "--study", study, "--study", other)
         lines = out.splitlines()
@@ -308,6 +308,7 @@ class TestFollow:
         assert (code, document["job"]["attempts"]) == (0, 2)
         assert document["job"]["result"]["step"] == 40
 
+    @pytest.mark.slow
     @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
     def test_interrupt_of_the_terminal_leaves_the_job(self, study):
         """As Ctrl-C does, for all that a terminal runs in front."""
