@@ -9,7 +9,8 @@ draws with real mouse events, steps through slices, and has the case segmented a
 For each activity it prints the longest pause between two turns of the event loop, and
 every pause of more than 100 ms: of the clock, and without the time for which the
 machine gave its processors to others ("ours"). The same is measured before the
-training, to tell what the window itself takes. Needs 4 GB of memory.
+training, to tell what the window itself takes: where software draws, a slice alone may
+take more than the limit on a busy machine. Needs 4 GB of memory.
 """
 
 from __future__ import annotations
@@ -202,6 +203,7 @@ def main() -> int:
         os.environ["NAPARI_MEDNEXT_STATE"] = str(Path(scratch, "state"))
         bench = Bench(Path(scratch))
         pauses = Pauses()
+        bench.paint(1)  # the first stroke makes things that stay
         bench.measure(pauses, "without a training")
         bench.accept()
         bench.paint(CORRECTED)
@@ -216,12 +218,19 @@ def main() -> int:
             job.cancel()
             bench.hand.until(lambda: not job.is_alive, "the end of the training")
         bench.close()
-    beside = {name: f for name, f in pauses.found.items() if name.startswith("with a")}
-    worst = max(found["longest ms, ours"] for found in beside.values())
-    print(f"longest pause beside a training, ours: {worst:.0f} ms")
+    worst = {
+        when: max(
+            found["longest ms, ours"]
+            for name, found in pauses.found.items()
+            if name.startswith(when)
+        )
+        for when in ("without a training", "with a training")
+    }
+    for when, longest in worst.items():
+        print(f"longest pause {when}, ours: {longest:.0f} ms")
     if arguments.json:
         arguments.json.write_text(json.dumps(pauses.found, indent=2) + "\n")
-    return int(worst > LIMIT_MS)
+    return int(worst["with a training"] > LIMIT_MS)
 
 
 if __name__ == "__main__":
