@@ -102,12 +102,11 @@ class Places:
         """
         if not len(self.changed.classes):
             changed_share = 0.0
-        anywhere = min(ANYWHERE, 1 - changed_share)
         luck = rng.random()
         flat: int | None = None
         if luck < changed_share:
             flat = self.changed.draw(rng, np.ones(len(self.changed.classes)))
-        elif luck < 1 - anywhere:
+        elif luck < 1 - ANYWHERE:
             if rng.random() < FOREGROUND:
                 flat = self.known.draw(rng, self.known.classes > 0)
             if flat is None:
