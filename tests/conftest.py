@@ -14,6 +14,9 @@ os.environ.setdefault(
     "NAPARI_CONFIG", str(Path(tempfile.mkdtemp(prefix="napari-config-"), "napari.yaml"))
 )
 
+# Trainings and segmentations of all processes of a user meet in this folder.
+os.environ.setdefault("NAPARI_MEDNEXT_STATE", tempfile.mkdtemp(prefix="mednext-state-"))
+
 import numpy as np
 import psutil
 import pytest

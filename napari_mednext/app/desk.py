@@ -20,7 +20,7 @@ from napari_mednext.app.case_keeping import (
 )
 from napari_mednext.app.open_case import Answer, OpenCase, renumbered
 from napari_mednext.correction.annotation import AnnotationFiles, open_annotation
-from napari_mednext.correction.provenance import HUMAN
+from napari_mednext.correction.provenance import HUMAN, REVIEWED
 from napari_mednext.errors import InputError, MednextError
 from napari_mednext.formats import open_volume
 from napari_mednext.progress import Progress, check_cancelled
@@ -327,6 +327,8 @@ class Desk:
         )
         opened.answer = self._known_answer(opened)
         wants_answer = opened.answer is None and is_fresh and case.labels is None
+        if self._is_outdated(opened):
+            wants_answer = is_fresh = True
         if wants_answer and self.model is not None and not opened.is_read_only:
             answer, notes = self._segment(
                 opened.volume,
@@ -348,6 +350,17 @@ class Desk:
         if now is CaseState.NEW and editing.history.done:
             self.study.set_state(case.name, CaseState.PREDICTED)
         opened.opening = editing.labels.copy()
+
+    def _is_outdated(self, opened: OpenCase) -> bool:
+        """Whether a case shows what another model said, and nobody worked on it."""
+        answer, now = opened.answer, None
+        if opened.case.state is not CaseState.PREDICTED or opened.case.labels:
+            return False
+        if answer is None or (opened.editing.provenance & REVIEWED).any():
+            return False
+        with contextlib.suppress(MednextError):  # a model that is gone may be missed
+            now = self.version()
+        return now is not None and now != answer.version
 
     def _known_answer(self, opened: OpenCase) -> Answer | None:
         """Return the answer on disk of the study's model, else of the last one."""

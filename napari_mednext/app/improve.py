@@ -19,6 +19,7 @@ from napari_mednext.app.reviewed import Reviewed, known_and_labels, reviewed_cas
 from napari_mednext.errors import InputError, MednextError, ResourceError, StorageError
 from napari_mednext.models import find_model, installed_models
 from napari_mednext.training.gate import ReviewedCase, Split, split_cases
+from napari_mednext.training.gate.blocks import LEAST_VOXELS
 from napari_mednext.training.tuning.classes import class_map
 from napari_mednext.training.tuning.order import FrozenCase, ImproveOrder
 
@@ -215,6 +216,9 @@ def start_improve(
             f"({error.strerror or error}): make room, then start again"
         )
         raise StorageError(msg) from error
+    except BaseException:  # an interrupt, too, leaves no half of a job
+        shutil.rmtree(job.path, ignore_errors=True)
+        raise
     job.start()
     return job
 
@@ -385,8 +389,9 @@ class _Draft:
             )
         if self.settings.gate == "none" or split.scheme == "none":
             self._warnings.append(
-                "nothing is left to judge the new model by: review a second case, or "
-                "more slices of this one, to see whether it is better"
+                "nothing is left to judge the new model by, so nobody can say whether "
+                f"it is better: review at least {LEAST_VOXELS} voxels of two cases, or "
+                "more slices"
             )
         learned = [each for each in reviewed if each.case.name in split.train]
         if learned and all(self._is_replay[each.case.name] for each in learned):

@@ -22,8 +22,10 @@ def main(folder: Path) -> None:
     folder : Path
         Of the job.
     """
+    from napari_mednext.app.computing import prepare_computing
     from napari_mednext.jobs import run_job
 
+    prepare_computing()
     run_job(folder, improve)
 
 
@@ -65,4 +67,18 @@ def improve(worker: JobWorker) -> dict[str, Any]:
             raise Cancelled(msg)
         from napari_mednext.training.tuning.improvement import Improvement
 
-        return Improvement(order, worker).run()
+        result = Improvement(order, worker).run()
+    if order.settings.promote == "when better" and result["may_promote_alone"]:
+        _promote(worker)
+        result["promoted"] = True
+    return result
+
+
+def _promote(worker: JobWorker) -> None:
+    """Use the new model from now on, as somebody asked for beforehand."""
+    from napari_mednext.app.versions import promote
+
+    # STUDY/jobs/ID
+    study = worker.path.parents[1]
+    path = promote(study, worker.path)
+    worker.tell("promoted", name=path.name)

@@ -166,4 +166,5 @@ def _known(provenance: NDArray[Any]) -> NDArray[np.bool_]:
 def _mask(path: Path) -> NDArray[Any]:
     array = open_volume(path).array[0]
     kind = np.uint8 if array.max(initial=0) <= np.iinfo(np.uint8).max else np.uint16
-    return array.astype(kind, copy=False)
+    mask: NDArray[Any] = array.astype(kind, copy=False)
+    return mask

@@ -213,6 +213,6 @@ def _notes(scores: Sequence[CaseScores], kind: UnitKind) -> tuple[str, ...]:
             "intervals are over parts of cases, which are alike: they are narrower "
             "than those of cases would be"
         )
-    if kind == "cases" and len(scores) < 10:
+    if kind == "cases" and 0 < len(scores) < 10:
         notes.append(f"{len(scores)} cases: intervals are narrower than they should be")
     return tuple(notes)

@@ -19,10 +19,42 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from napari_mednext.models import ModelFolder
+    from napari_mednext.models import ConfigurationPlan, ModelFolder
     from napari_mednext.training.tuning.classes import ClassMap
 
-__all__ = ["candidate_plans", "mixed", "write_candidate"]
+__all__ = ["candidate_plans", "mixed", "plan_of_channels", "write_candidate"]
+
+#: How channels are normalised that the old model does not know.
+_NEW_CHANNEL = "ZScoreNormalization"
+
+
+def plan_of_channels(
+    plan: ConfigurationPlan, rows: Sequence[int | None]
+) -> ConfigurationPlan:
+    """Return a plan for other channels.
+
+    Parameters
+    ----------
+    plan : ConfigurationPlan
+        Of the old model.
+    rows : sequence of int or None
+        One a channel: the old channel that it continues; a new one is brought to mean
+        0 and deviation 1.
+
+    Returns
+    -------
+    ConfigurationPlan
+    """
+    schemes, masks = plan.normalization_schemes, plan.use_mask_for_norm
+    properties = plan.intensity_properties
+    return dataclasses.replace(
+        plan,
+        normalization_schemes=tuple(
+            _NEW_CHANNEL if k is None else schemes[k] for k in rows
+        ),
+        use_mask_for_norm=tuple(k is not None and masks[k] for k in rows),
+        intensity_properties=tuple({} if k is None else properties[k] for k in rows),
+    )
 
 
 def mixed(
@@ -93,17 +125,11 @@ def candidate_plans(
         network = {**entry["architecture"], **network}
     entry["architecture"] = network
     if tuple(rows) != tuple(range(len(start.channel_names))):
-        schemes, masks = plan.normalization_schemes, plan.use_mask_for_norm
-        new = "ZScoreNormalization"
-        entry["normalization_schemes"] = [
-            new if k is None else schemes[k] for k in rows
-        ]
-        entry["use_mask_for_norm"] = [
-            False if k is None else bool(masks[k]) for k in rows
-        ]
-        properties = plan.intensity_properties
+        new = plan_of_channels(plan, rows)
+        entry["normalization_schemes"] = list(new.normalization_schemes)
+        entry["use_mask_for_norm"] = list(new.use_mask_for_norm)
         old["foreground_intensity_properties_per_channel"] = {
-            str(i): {} if k is None else dict(properties[k]) for i, k in enumerate(rows)
+            str(i): dict(each) for i, each in enumerate(new.intensity_properties)
         }
     return {**old, "configurations": {name: entry}}
 

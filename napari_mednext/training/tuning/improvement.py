@@ -7,6 +7,7 @@ early keeps what it learned; the trainings that stand in for it follow.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 from typing import TYPE_CHECKING, Any
@@ -18,13 +19,14 @@ from napari_mednext.errors import Cancelled, InputError, ModelError
 from napari_mednext.formats.placing import placed
 from napari_mednext.inference.devices import resolve_device
 from napari_mednext.jobs import Command
-from napari_mednext.models import ModelFolder, replace_card
+from napari_mednext.models import ModelFolder, replace_card, verify_model
 from napari_mednext.network import build
 from napari_mednext.training.gate.splits import Fold, ReviewedCase, Split, split_cases
 from napari_mednext.training.peak_memory import peak_rss
 from napari_mednext.training.tuning.candidate import (
     candidate_plans,
     mixed,
+    plan_of_channels,
     write_candidate,
 )
 from napari_mednext.training.tuning.classes import class_map
@@ -107,6 +109,8 @@ class Improvement:
         ------
         Cancelled
             If the job was cancelled.
+        ModelError
+            If the new model cannot be used.
         """
         self._say("preparing", "reading scans and labels")
         cases = self._load()
@@ -137,12 +141,16 @@ class Improvement:
         verdict = report.verdict.to_dict()
         card = candidate.card
         metrics = {**card.metrics, "gate": verdict}
-        replace_card(candidate, _with(card, metrics=metrics))
+        candidate = replace_card(candidate, dataclasses.replace(card, metrics=metrics))
+        problems = verify_model(candidate, build=build)
+        if problems:
+            raise ModelError(problems[0])
         self._worker.tell("verdict", **verdict)
         self._worker.tell("memory", peak_rss=peak_rss())
         return {
             "verdict": report.verdict.outcome,
             "reason": report.verdict.reason,
+            "may_promote_alone": report.verdict.may_promote_alone,
             "model": "model",
             "name": self.order.name,
             "scheme": split.scheme,
@@ -163,7 +171,7 @@ class Improvement:
     def _load(self) -> dict[str, LearnedCase]:
         """Read every case."""
         rows = channel_rows(self.start.channel_names, self.order.channels)
-        plan = _PlanOfChannels(self.start.plan, rows)
+        plan = plan_of_channels(self.start.plan, rows)
         cases = {}
         for frozen in self.order.cases:
             self._check()
@@ -463,7 +471,7 @@ class Improvement:
             facts={
                 "name": self.order.name,
                 "title": self.order.title,
-                "lineage": self.order.lineage(split, self._folder),
+                "lineage": dict(self.order.lineage),
                 "recipe": recipe,
                 "seed": self.settings.seed,
                 "metrics": {},
@@ -524,29 +532,6 @@ class Improvement:
         self._worker.tell("examples", step=step, file=name)
 
 
-class _PlanOfChannels:
-    """A plan with the normalisations of other channels."""
-
-    def __init__(self, plan: Any, rows: tuple[int | None, ...]) -> None:
-        self._plan = plan
-        pick = [
-            ("ZScoreNormalization", False, {})
-            if k is None
-            else (
-                plan.normalization_schemes[k],
-                plan.use_mask_for_norm[k],
-                plan.intensity_properties[k],
-            )
-            for k in rows
-        ]
-        self.normalization_schemes = tuple(each[0] for each in pick)
-        self.use_mask_for_norm = tuple(each[1] for each in pick)
-        self.intensity_properties = tuple(each[2] for each in pick)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._plan, name)
-
-
 def _shares(is_replay: Mapping[str, bool], replay: float | None) -> dict[str, float]:
     """Return the weight of every case among others."""
     old = [name for name, each in is_replay.items() if each]
@@ -557,9 +542,3 @@ def _shares(is_replay: Mapping[str, bool], replay: float | None) -> dict[str, fl
     return dict.fromkeys(old, replay / len(old)) | dict.fromkeys(
         new, (1 - replay) / len(new)
     )
-
-
-def _with(card: Any, **changes: Any) -> Any:
-    import dataclasses
-
-    return dataclasses.replace(card, **changes)

@@ -155,6 +155,7 @@ class Judge:
             suspicions=self._suspicions(cases),
         )
         pictures = change_pictures(gate, self._order.labels)
+        (self._folder / "pictures").mkdir(exist_ok=True)
         write_pictures(pictures, self._folder / "pictures")
         write_report(report, self._folder / "comparison.json")
         return report

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari_mednext.training.tuning.sampling import TuningCase
 from numpy.typing import NDArray
 
 from napari_mednext.errors import ChannelError, GeometryError
@@ -14,6 +13,7 @@ from napari_mednext.formats import open_volume
 from napari_mednext.preprocessing import preprocess
 from napari_mednext.training.gate.duplicates import image_digest
 from napari_mednext.training.tuning.order import FrozenCase
+from napari_mednext.training.tuning.sampling import TuningCase
 from napari_mednext.volume import Volume, reorient
 from napari_mednext.volume.orientation import turn_between
 

@@ -2,8 +2,8 @@
 
 Where somebody looked: soft Dice and cross entropy as in nnU-Net. A voxel that the study
 calls background may there also be of a class that the study has no label for, so their
-probabilities are added. Where nobody looked, the old model's answer counts instead; a new
-class counts there as what the old model could call it.
+probabilities are added. Where nobody looked, the old model's answer counts instead; a
+new class counts there as what the old model could call it.
 
 Sources: nnU-Net (Isensee et al., Nature Methods 2021) for the loss; Li and Hoiem,
 "Learning without Forgetting", 2016, for the distillation; Cermelli et al., "Modeling
@@ -138,8 +138,8 @@ def partial_dice_cross_entropy(
     entropy = -log_right.mean()
     p = log_p.exp()
     heads = list(foreground)
-    hits = p * F.one_hot(values, p.shape[1])
-    overlap = hits.sum(0)[heads]
+    hits = p.gather(1, values[:, None])[:, 0]
+    overlap = p.new_zeros(p.shape[1]).index_add(0, values, hits)[heads]
     predicted = p.sum(0)[heads]
     present = torch.bincount(values, minlength=p.shape[1]).to(p.dtype)[heads]
     dice = (2 * overlap + SMOOTH) / (predicted + present + SMOOTH)

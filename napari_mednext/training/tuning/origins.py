@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["ALWAYS", "allowed_table", "find_origins"]
 
 #: Batches that are looked at, until so many hold a new class.
-_BATCHES, _WITH_NEW = 48, 12
+_BATCHES, _WITH_NEW = 24, 8
 #: An old class is an origin of a new one if it had so much of it.
 _LEAST_SHARE = 0.1
 #: Head that a new class may always come from.

@@ -15,10 +15,10 @@ from napari_mednext.training.validation import Example
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_mednext.training.tuning.sampling import Patch
     from torch import Tensor
 
     from napari_mednext.training.tuning.classes import ClassMap
+    from napari_mednext.training.tuning.sampling import Patch
     from napari_mednext.training.tuning.tuner import Tuner
 
 __all__ = ["Glance", "Watch"]
@@ -68,7 +68,7 @@ class Watch:
         count = self._classes.count
         overlap = torch.zeros(count, dtype=torch.float64)
         total = torch.zeros(count, dtype=torch.float64)
-        examples = []
+        examples: list[Example] = []
         background = torch.tensor(self._classes.background)
         for image, target, offset in self._patches:
             logits = tuner.predict(image[None].to(device)).cpu()
