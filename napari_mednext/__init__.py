@@ -17,6 +17,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_mednext.app.improve_study import improve_study
     from napari_mednext.errors import Cancelled, MednextError
     from napari_mednext.formats import list_series, open_volume
     from napari_mednext.formats import save_segmentation as save_labels
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
     from napari_mednext.models import installed_models
     from napari_mednext.progress import Progress
     from napari_mednext.settings import InferenceSettings
+    from napari_mednext.settings.improve import ImproveSettings
     from napari_mednext.volume import Segmentation, Volume, VoxelGrid
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Cancelled",
+    "ImproveSettings",
     "InferenceSettings",
     "LabelSet",
     "MednextError",
@@ -39,6 +42,7 @@ __all__ = [
     "Volume",
     "VoxelGrid",
     "__version__",
+    "improve_study",
     "installed_models",
     "list_series",
     "load_model",
@@ -49,6 +53,7 @@ __all__ = [
 #: Public name -> (module, name in it).
 _HOMES = {
     "Cancelled": ("errors", "Cancelled"),
+    "ImproveSettings": ("settings.improve", "ImproveSettings"),
     "InferenceSettings": ("settings", "InferenceSettings"),
     "LabelSet": ("labels", "LabelSet"),
     "MednextError": ("errors", "MednextError"),
@@ -56,6 +61,7 @@ _HOMES = {
     "Segmentation": ("volume", "Segmentation"),
     "Volume": ("volume", "Volume"),
     "VoxelGrid": ("volume", "VoxelGrid"),
+    "improve_study": ("app.improve_study", "improve_study"),
     "installed_models": ("models", "installed_models"),
     "list_series": ("formats", "list_series"),
     "load_model": ("inference", "load_model"),
