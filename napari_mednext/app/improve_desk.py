@@ -6,6 +6,7 @@ torch; the training is a process of its own.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
@@ -209,9 +210,12 @@ class ImproveDesk:
         report = comparison_of(job)
         if report is None:
             return None
-        return comparison_from(
-            identity, report, Path(job.path), self._decision(identity)
-        )
+        decision = self._decision(identity)
+        found = comparison_from(identity, report, Path(job.path), decision)
+        if decision in ("open", "kept"):
+            notes = (*self._outdated(job), *found.notes)
+            found = dataclasses.replace(found, notes=notes)
+        return found
 
     def versions(self) -> tuple[Version, ...]:
         """Return the versions of the study's model, as a tree in order."""
@@ -302,6 +306,26 @@ class ImproveDesk:
         folder = find_model(path)
         code = self.study.model_code(folder.name, folder.sha256)
         return self.study.model(code)
+
+    def _outdated(self, job: Job) -> tuple[str, ...]:
+        """Return a sentence if another model is in use than a job's was compared with.
+
+        A better model than that one need not be better than the present one.
+        """
+        from napari_mednext.app.candidates import candidate_of
+        from napari_mednext.app.replacing import other_in_use
+
+        digest = job.spec["arguments"].get("model_sha256")
+        if digest is None:
+            return ()
+        place = candidate_of(self.study, job.path).path
+        other = other_in_use(self.study, digest, place)
+        if other is None:
+            return ()
+        return (
+            f"it was compared with the model that was in use then; now {other!r} is, "
+            "which may be better than both",
+        )
 
     def _decision(self, identity: str) -> str:
         """Return what was decided about the model of a job."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 from typing import TYPE_CHECKING, Any
 
 from napari_mednext.errors import Cancelled, InputError
@@ -60,6 +62,7 @@ def improve(worker: JobWorker) -> dict[str, Any]:
         )
         raise InputError(msg)
     order = ImproveOrder.from_dict(worker.arguments)
+    _clear_drafts(worker.path)
     # The turn comes first: torch takes memory from the moment that it is imported.
     with compute_turn(order.settings.device, worker) as command:
         if command is Command.STOP:
@@ -69,16 +72,32 @@ def improve(worker: JobWorker) -> dict[str, Any]:
 
         result = Improvement(order, worker).run()
     if order.settings.promote == "when better" and result["may_promote_alone"]:
-        _promote(worker)
-        result["promoted"] = True
+        result["promoted"] = _promote(worker, order.model_sha256)
     return result
 
 
-def _promote(worker: JobWorker) -> None:
-    """Use the new model from now on, as somebody asked for beforehand."""
+def _clear_drafts(folder: Path) -> None:
+    """Remove what a killed process has not put into place; nobody else works here."""
+    for pattern in (".saving-*", ".*.part", "*.part"):
+        for path in list(folder.rglob(pattern)):
+            with contextlib.suppress(OSError):
+                path.unlink() if path.is_file() else shutil.rmtree(path)
+
+
+def _promote(worker: JobWorker, compared_with: str) -> bool:
+    """Use the new model from now on, as somebody asked for beforehand.
+
+    Not if another model is in use than it was compared with: another job may have been
+    promoted meanwhile, or somebody went back.
+    """
     from napari_mednext.app.versions import promote
 
     # STUDY/jobs/ID
     study = worker.path.parents[1]
-    path = promote(study, worker.path)
+    try:
+        path = promote(study, worker.path, instead_of=compared_with)
+    except InputError as error:
+        worker.tell("warning", text=str(error))
+        return False
     worker.tell("promoted", name=path.name)
+    return True

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from napari_mednext.models import ModelFolder
 
-__all__ = ["Lineage", "check_files", "read_lineage", "stated_digest"]
+__all__ = ["Lineage", "check_files", "model_digest", "read_lineage", "stated_digest"]
 
 #: So much of a digest tells files apart in a sentence.
 _SHOWN = 9
@@ -79,6 +79,17 @@ def stated_digest(folder: ModelFolder) -> str:
             return ""
         lines.append(f"{folder.card.sha256[name]}  {name}\n")
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def model_digest(folder: ModelFolder) -> str:
+    """Return ``folder.sha256``, from its card where that states it.
+
+    Raises
+    ------
+    ModelError
+        If a file is missing or cannot be read.
+    """  # noqa: DOC501 - by folder
+    return stated_digest(folder) or folder.sha256
 
 
 def check_files(folder: ModelFolder) -> None:

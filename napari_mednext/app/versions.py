@@ -31,6 +31,7 @@ from napari_mednext.app.chosen_model import (
 )
 from napari_mednext.app.disk_use import disk_use
 from napari_mednext.app.removed_versions import keep_card, removed_names
+from napari_mednext.app.replacing import refuse_another
 from napari_mednext.app.study_place import study_place
 from napari_mednext.app.version_facts import check_files, stated_digest
 from napari_mednext.app.version_folders import (
@@ -95,7 +96,9 @@ def keep(study: Study | str | Path, job: str | Path) -> Path:
         return _kept(root, job_folder(root, job))
 
 
-def promote(study: Study | str | Path, path: str | Path) -> Path:
+def promote(
+    study: Study | str | Path, path: str | Path, *, instead_of: str | None = None
+) -> Path:
     """Choose the model that segments the study's cases from now on.
 
     The model before joins the history, for `rollback`. A candidate is kept first.
@@ -107,6 +110,9 @@ def promote(study: Study | str | Path, path: str | Path) -> Path:
     path : str or path
         Folder of a version, an installed model, a job or the model in it; or the id of
         a job.
+    instead_of : str, optional
+        SHA-256 of the model that it was compared with: no other one may be in use, for
+        better than that one need not be better than another.
 
     Returns
     -------
@@ -116,7 +122,8 @@ def promote(study: Study | str | Path, path: str | Path) -> Path:
     Raises
     ------
     InputError
-        If there is no such study, or the job has no model.
+        If there is no such study, the job has no model, or another model is in use
+        than ``instead_of`` allows.
     ModelError
         If the folder is no sound model.
     StorageError
@@ -128,7 +135,9 @@ def promote(study: Study | str | Path, path: str | Path) -> Path:
             job = job_folder(root, path)
         except InputError:
             place = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100 - keeps links
+            refuse_another(root, place, instead_of)
         else:
+            refuse_another(root, candidate_of(root, job).path, instead_of)
             place = _kept(root, job)
         folder = ModelFolder.open(place)
         check_files(folder)

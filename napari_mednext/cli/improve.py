@@ -16,7 +16,7 @@ from napari_mednext.cli.outcome import (
     Outcome,
     VerboseOption,
 )
-from napari_mednext.errors import SettingsError
+from napari_mednext.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
     from napari_mednext.app.improve import ImprovePlan
@@ -252,7 +252,7 @@ def _promoted(each: StudyJob, wanted: ImproveSettings) -> Path | None:
         The model, if it is the study's now.
     """
     from napari_mednext.app.chosen_model import remembered_model
-    from napari_mednext.app.versions import CandidateState, candidate_of, promote
+    from napari_mednext.app.versions import CandidateState, candidate_of
     from napari_mednext.cli.job_ending import read_comparison
 
     if wanted.promote != "when better":
@@ -260,7 +260,18 @@ def _promoted(each: StudyJob, wanted: ImproveSettings) -> Path | None:
     found, report = candidate_of(each.study, each.job.path), read_comparison(each)
     may = report is not None and report.verdict.may_promote_alone
     if found.state is CandidateState.OPEN and may:
-        return promote(each.study, each.job.path)
+        return _promoted_instead(each)
     if found.state is CandidateState.KEPT and found.path is not None:
         return found.path if remembered_model(each.study) == found.path else None
     return None
+
+
+def _promoted_instead(each: StudyJob) -> Path | None:
+    """Use the new model, unless it was compared with another one than is in use."""
+    from napari_mednext.app.versions import promote
+
+    digest = each.job.spec["arguments"].get("model_sha256")
+    try:
+        return promote(each.study, each.job.path, instead_of=digest)
+    except InputError:
+        return None

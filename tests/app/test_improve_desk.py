@@ -4,11 +4,14 @@ import json
 
 import pytest
 
+from napari_mednext.app.chosen_model import remember_model
 from napari_mednext.app.improve_desk import ImproveDesk
 from napari_mednext.errors import InputError, StorageError
 from napari_mednext.jobs import JobState
 from napari_mednext.settings.improve import ImproveSettings
+from napari_mednext.training.gate import GateReport, Verdict, write_report
 from tests.app.desk_parts import make_study
+from tests.app.model_tree import make_candidate, write_model
 
 OTHERS = ImproveSettings(effort="thorough", steps=7, train="head")
 
@@ -101,3 +104,29 @@ def test_what_cannot_be_exported_is_one_sentence(desk, tmp_path):
         desk.export(tmp_path / "nothing", tmp_path / "out")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_comparison_with_a_model_that_is_no_longer_in_use_says_so(
+    desk, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("NAPARI_MEDNEXT_MODELS", str(tmp_path / "library"))
+    base = write_model(tmp_path / "base", "base", content=b"base")
+    other = write_model(tmp_path / "other", "other", content=b"other")
+    job = desk.store.new(
+        "improve",
+        title="Improve it",
+        module="napari_mednext.app.improve_run",
+        arguments={"model_sha256": base.sha256},
+    )
+    make_candidate(desk.study.path, job.id)
+    same = Verdict("same", "Same: nothing changed.")
+    write_report(GateReport(same, (), "2030-01-01"), job.path / "comparison.json")
+    remember_model(desk.study.path, name="base", path=base.path)
+    assert desk.comparison(job.id).notes == ()
+    remember_model(desk.study.path, name="other", path=other.path)
+    assert desk.comparison(job.id).notes == (
+        "it was compared with the model that was in use then; now 'other' is, which "
+        "may be better than both",
+    )
+    desk.promote(job.id)
+    assert desk.comparison(job.id).notes == ()

@@ -478,6 +478,28 @@ def test_an_exported_version_is_read_by_nnunet_and_by_us(tmp_path):
         export_version(made.path, tmp_path / "second")
 
 
+class TestReplacing:
+    """A new model is better than the one that it was compared with, not than all."""
+
+    def test_the_one_that_it_was_compared_with(self, study, base):
+        make_candidate(study, "0001-improve", "liver", parent=base)
+        kept = promote(study, "0001-improve", instead_of=base.sha256)
+        assert remembered_model(study) == kept
+        # A process that was killed afterwards promotes it once more.
+        assert promote(study, "0001-improve", instead_of=base.sha256) == kept
+
+    def test_not_one_that_was_promoted_meanwhile(self, study, base):
+        for job in ("0001-improve", "0002-improve"):
+            make_candidate(study, job, job[:4], content=job.encode(), parent=base)
+        first = promote(study, "0001-improve", instead_of=base.sha256)
+        with pytest.raises(InputError, match="but '0001' is in use by now"):
+            promote(study, "0002-improve", instead_of=base.sha256)
+        assert remembered_model(study) == first
+        assert candidate_of(study, "0002-improve").state is CandidateState.OPEN
+        # By hand it can be done.
+        assert promote(study, "0002-improve").name == "0002"
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
 @pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.slow)])
 def test_stopped_anywhere_a_promotion_leaves_whole_folders_and_a_choice(study, step):
