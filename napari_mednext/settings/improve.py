@@ -53,6 +53,9 @@ class ImproveSettings(Settings):
     learning_rate: Annotated[float, Range(1e-7, 1.0)] = 1e-3
     """Peak learning rate of AdamW, reached after the warm-up."""
 
+    head_rate: Annotated[float, Range(0.1, 100.0)] = 10.0
+    """Learning rate of the output heads, as a multiple of that of all else."""
+
     weight_decay: Annotated[float, Range(0.0, 1.0)] = 1e-2
     """Weight decay of AdamW."""
 

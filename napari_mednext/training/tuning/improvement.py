@@ -33,7 +33,7 @@ from napari_mednext.training.tuning.classes import class_map
 from napari_mednext.training.tuning.judging import Judge
 from napari_mednext.training.tuning.loading import LearnedCase, load_case
 from napari_mednext.training.tuning.losses import Objective
-from napari_mednext.training.tuning.origins import find_origins
+from napari_mednext.training.tuning.origins import find_origins, seed_new_heads
 from napari_mednext.training.tuning.run import Told, TuningRun
 from napari_mednext.training.tuning.sampling import PatchSampler
 from napari_mednext.training.tuning.step_plan import (
@@ -368,7 +368,7 @@ class Improvement:
             self.settings.distill_weight,
         )
         origins = {}
-        if weight > 0 and student.teacher is not None:
+        if student.teacher is not None:
             channels = list(student.teacher_channels)
 
             @torch.no_grad()
@@ -377,6 +377,7 @@ class Improvement:
                 return answer
 
             origins = find_origins(self.classes, draw, ask)
+            seed_new_heads(student.network, origins)
         return Tuner(
             student,
             self.settings.train,
@@ -384,6 +385,7 @@ class Improvement:
             plan.schedule(self.settings, is_final=is_final),
             self.settings.weight_decay,
             self.device,
+            head_rate=self.settings.head_rate,
         )
 
     def _drawing(self, sampler: PatchSampler) -> Callable[[int], Batch]:

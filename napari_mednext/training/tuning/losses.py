@@ -13,7 +13,7 @@ the Background", CVPR 2020, for adding classes up in both parts.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -41,13 +41,13 @@ class Objective:
         What the heads stand for.
     distill_weight : float
         Of the old model's answer where nobody looked.
-    origins : mapping of int to frozenset of int
+    origins : mapping of int to collection of int
         What the old model calls each new head; the background where it is missing.
     """
 
     classes: ClassMap
     distill_weight: float
-    origins: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    origins: Mapping[int, Collection[int]] = field(default_factory=dict)
 
     def __call__(
         self,
@@ -152,7 +152,7 @@ def distillation(
     target: Tensor,
     classes: ClassMap,
     *,
-    origins: Mapping[int, frozenset[int]] | None = None,
+    origins: Mapping[int, Collection[int]] | None = None,
 ) -> Tensor:
     """Return how far the answer is from the old model's, where that is all there is.
 
@@ -167,7 +167,7 @@ def distillation(
         model gives a class which the study has no label for.
     classes : ClassMap
         What the heads stand for.
-    origins : mapping of int to frozenset of int, optional
+    origins : mapping of int to collection of int, optional
         What the old model calls each new head: where it says so, the new head's
         probability counts as that. The background where a head is missing.
 

@@ -276,7 +276,10 @@ class TuningRun:
         self._told.event(
             "validation", step=step, dice=glance.dice, seconds=round(seconds, 3)
         )
-        self._told.picture(step, glance.picture)
+        try:
+            self._told.picture(step, glance.picture)
+        except OSError as error:  # no picture is worth a training
+            self._told.event("warning", text=str(error))
         if self._stop_early:
             self._keep_best(glance)
         return time.monotonic() - begun

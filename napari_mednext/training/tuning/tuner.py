@@ -68,6 +68,9 @@ class Tuner:
         Steps, rates and decay.
     weight_decay : float
         Of AdamW.
+    head_rate : float
+        Rate of the heads, as a multiple of that of all else: Adam moves every weight by
+        about the rate, and heads have the furthest to go.
     device : torch.device
         Where it learns.
     """
@@ -80,6 +83,8 @@ class Tuner:
         schedule: Schedule,
         weight_decay: float,
         device: torch.device,
+        *,
+        head_rate: float = 1.0,
     ) -> None:
         self.step = 0
         self._objective = objective
@@ -92,8 +97,14 @@ class Tuner:
         if student.teacher is not None and objective.distill_weight > 0:
             self._teacher = copy.deepcopy(student.teacher).to(device).eval()
         self._teacher_channels = list(student.teacher_channels)
+        heads, others = _heads_and_others(self.network)
+        groups = [
+            {"params": parameters, "scale": scale}
+            for parameters, scale in ((others, 1.0), (heads, head_rate))
+            if parameters
+        ]
         self._optimizer = torch.optim.AdamW(
-            self._learning, lr=schedule.learning_rate, weight_decay=weight_decay
+            groups, lr=schedule.learning_rate, weight_decay=weight_decay
         )
 
     def update(self, batch: Batch) -> Tensor:
@@ -105,7 +116,7 @@ class Tuner:
             The loss before the update, on the device.
         """
         for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate(self._schedule, self.step)
+            group["lr"] = learning_rate(self._schedule, self.step) * group["scale"]
         said = self._ask_teacher(batch.image)
         self.network.train()
         with autocast(self._device):
@@ -177,3 +188,15 @@ class Tuner:
             for name, value in self.mean.state_dict().items()
             if not name.startswith(lower)
         }
+
+
+def _heads_and_others(
+    network: nn.Module,
+) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Return the parameters that learn: those of heads, and all others."""
+    heads: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            (heads if name.startswith("out_") else others).append(parameter)
+    return heads, others
