@@ -1,5 +1,6 @@
 """Importing costs little: torch, napari and Qt load when they are needed."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -39,12 +40,31 @@ def test_package_itself_loads_nothing():
         "models",
         "preprocessing",
         "evaluation",
+        "jobs",
+        "training",
+        "training.gate",
+        "training.tuning",
+        "settings.improve",
         "app",
+        "app.improve",
+        "app.improve_study",
+        "app.improve_run",
+        "app.versions",
         "cli",
     ],
 )
 def test_module_loads_neither_torch_nor_qt(module):
     assert not loaded_after(f"import napari_mednext.{module}") & set(HEAVY)
+
+
+@pytest.mark.parametrize("package", ["training", "training.gate", "training.tuning"])
+def test_names_of_the_training_packages_lead_somewhere(package):
+    module = importlib.import_module(f"napari_mednext.{package}")
+    assert module.__all__ == sorted(module.__all__)
+    for name in module.__all__:
+        assert getattr(module, name).__module__.startswith(module.__name__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        module.nothing  # noqa: B018 - the access is what is tested
 
 
 def test_opening_volumes_and_listing_models_loads_no_torch():

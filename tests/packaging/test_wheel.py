@@ -38,6 +38,18 @@ def test_wheel_holds_the_package_and_every_resource(built, repository):
 
 
 @pytest.mark.slow
+def test_wheel_holds_every_package_and_module(built, repository):
+    code = {
+        f"napari_mednext/{name}"
+        for name in files_below(repository / "napari_mednext")
+        if name.endswith(".py")
+    }
+    for package in ("jobs", "training/gate", "training/tuning", "app", "study/lists"):
+        assert f"napari_mednext/{package}/__init__.py" in code
+    assert {n for n in contents(built.wheel) if n.endswith(".py")} == code
+
+
+@pytest.mark.slow
 def test_wheel_of_the_sdist_is_the_same_wheel(built):
     assert contents(built.wheel_from_sdist) == contents(built.wheel)
 
@@ -91,7 +103,8 @@ def test_napari_finds_the_manifest_of_the_wheel(installed):
             "print(json.dumps([w.display_name for w in widgets]))"
         ).splitlines()[-1]
     )
-    assert {"MedNeXt: Segment", "MedNeXt: Batch"} <= set(found)
+    docks = ("Segment", "Batch", "Study", "Improve")
+    assert {f"MedNeXt: {dock}" for dock in docks} <= set(found)
 
 
 @pytest.mark.slow
@@ -115,5 +128,15 @@ def test_installed_resources_are_read_through_the_package(installed):
 @pytest.mark.slow
 def test_installed_command_runs(installed):
     output = installed.run("napari-mednext", "--help", NO_COLOR="1", COLUMNS="100")
-    for command in ("demo", "segment", "models", "doctor"):
+    for command in ("demo", "segment", "models", "doctor", "improve", "jobs"):
         assert command in output
+
+
+@pytest.mark.slow
+def test_installed_package_can_run_the_module_of_a_job(installed):
+    output = installed.python(
+        "import importlib, sys;"
+        "module = importlib.import_module('napari_mednext.app.improve_run');"
+        "print(callable(module.main), 'torch' in sys.modules)"
+    )
+    assert output.split() == ["True", "False"]
