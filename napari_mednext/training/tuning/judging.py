@@ -216,7 +216,9 @@ class Judge:
         mask = open_volume(path)
         turn = turn_between(mask.grid, case.volume.grid)
         array = mask.array[0] if turn is None else turn.array(mask.array[0])
-        return np.ascontiguousarray(array).astype(case.looked.labels.dtype)
+        # Not the type of the case's labels: a model may say values that they lack.
+        kind = np.uint8 if array.max(initial=0) <= np.iinfo(np.uint8).max else np.uint16
+        return np.ascontiguousarray(array).astype(kind)
 
     def _ask(
         self,
