@@ -257,9 +257,10 @@ def test_stopping_keeps_what_was_learned_and_judges_it(
 
     with make_study(tmp_path, 4) as study:
         job = start_improve(study, FAST, model=model.path)
-        update = Tuner.update
+        update, phases = Tuner.update, set()
 
         def stopping(self, batch):
+            phases.add(job.view().phase)
             if self.step == 4:
                 job.stop()
             return update(self, batch)
@@ -267,6 +268,7 @@ def test_stopping_keeps_what_was_learned_and_judges_it(
         monkeypatch.setattr(Tuner, "update", stopping)
         view = finished(job)
         assert view.state is JobState.STOPPED, view.message
+        assert phases == {"training"}
         made = ModelFolder.open(job.path / "model")
     assert made.card.recipe["steps_done"] == 5
     assert comparison_of(job) is not None

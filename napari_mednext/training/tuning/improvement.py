@@ -490,7 +490,9 @@ class Improvement:
         self._phase = phase
         self._worker.tell("phase", phase=phase, text=text)
         done = getattr(self, "_done", 0)
-        self._worker.progress(done, getattr(self, "_total", 0), phase=text)
+        # Steps count on through all trainings, so lists show them as one phase.
+        shown = phase if phase == "training" else text
+        self._worker.progress(done, getattr(self, "_total", 0), phase=shown)
         self._check()
 
     def _check(self) -> None:
