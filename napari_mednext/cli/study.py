@@ -80,6 +80,7 @@ def init(
 ) -> Outcome:
     """Make a study of scans or of another program's list of cases."""
     del as_json, device, verbose
+    from napari_mednext.app.recent_studies import remember
     from napari_mednext.app.studies import make_study, read_source
     from napari_mednext.cli.display import step_display
     from napari_mednext.cli.interrupts import cancel_on_interrupt
@@ -99,6 +100,7 @@ def init(
             cancel=cancel,
         )
     with made.study as new:
+        remember(new.path)
         facts = study_facts(new)
         count = len(new.cases())
     notes = [*cases.notes, *(() if table is None else table.notes)]
@@ -147,9 +149,9 @@ def status(
 ) -> Outcome:
     """Show how far a study is: its cases, their states, and what they cost."""
     del as_json, device, verbose
-    from napari_mednext.study import Study, summarise_effort
+    from napari_mednext.study import summarise_effort
 
-    with Study.open(folder) as opened:
+    with _opened(folder) as opened:
         facts, cases = study_facts(opened), opened.cases()
         counts = {state.value: n for state, n in opened.counts().items()}
         effort = summarise_effort(opened.effort())
@@ -214,16 +216,25 @@ def export(
     )
 
 
+def _opened(folder: Path) -> Study:
+    """Open a study, and remember that it was used."""
+    from napari_mednext.app.recent_studies import remember
+    from napari_mednext.study import Study
+
+    opened = Study.open(folder)
+    remember(opened.path)
+    return opened
+
+
 def _add(folder: Path, sources: Sequence[Path]) -> Outcome:
     """Add cases, and return how that ended."""
     from napari_mednext.app.studies import add_cases, read_sources
     from napari_mednext.cli.display import step_display
     from napari_mednext.cli.interrupts import cancel_on_interrupt
-    from napari_mednext.study import Study
 
     added = []
     was_cancelled = False
-    with Study.open(folder) as opened:
+    with _opened(folder) as opened:
         before = {case.name for case in opened.cases()}
         found, refused = read_sources(sources)
         try:
@@ -252,11 +263,10 @@ def _export(
     from napari_mednext.app.exporting import export_study
     from napari_mednext.cli.display import step_display
     from napari_mednext.cli.interrupts import cancel_on_interrupt
-    from napari_mednext.study import Study
 
     results: list[Exported] = []
     was_cancelled = False
-    with Study.open(folder) as opened:
+    with _opened(folder) as opened:
         names = _wanted(opened, cases, states)
         try:
             with cancel_on_interrupt() as cancel, step_display() as show:

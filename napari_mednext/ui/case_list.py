@@ -117,6 +117,11 @@ class CaseListPanel(QWidget):
 
         return remembered_model(folder, self._flow.session.models())
 
+    def list_versions(self) -> None:
+        """Offer the versions that the study has of its model now."""
+        study = self._flow.study
+        self.model.set_study(None if study is None else study.path)
+
     def first_open(self) -> str | None:
         """Return the first case of the list that is not done, else its first."""
         study = self._flow.study
@@ -206,6 +211,7 @@ class CaseListPanel(QWidget):
         self.search.blockSignals(False)
         self.states.setCurrentIndex(0)
         self.model.set_path(None if desk is None else desk.model)
+        self.list_versions()
         reason = _NO_STUDY if desk is None else None
         self.model.allow(reason)
         for control in (self.search, self.states, self.orders):

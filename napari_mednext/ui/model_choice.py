@@ -12,9 +12,12 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QWidget
 from napari_mednext.errors import MednextError
 from napari_mednext.ui.controls import IconButton, allow
 from napari_mednext.ui.jobs import explain
+from napari_mednext.ui.single_job import SingleJob
 from napari_mednext.ui.wording import RESEARCH_ONLY
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_mednext.app import Session
     from napari_mednext.models import ModelInfo
 
@@ -46,6 +49,9 @@ class ModelChoice(QWidget):
         super().__init__(parent)
         self._session = session
         self._models: dict[str, ModelInfo] = {}
+        self._study: Path | None = None
+        self._of_study: set[str] = set()
+        self._reading = SingleJob(self)
         self.models = QComboBox(self)
         self.models.setToolTip(_HINT)
         self.models.setAccessibleName("Model")
@@ -87,6 +93,20 @@ class ModelChoice(QWidget):
             self._read(Path(wanted))
         self.models.setCurrentIndex(max(self.models.findData(wanted), 0))
 
+    def set_study(self, folder: Path | None) -> None:
+        """Offer the versions that a study has of its model, read in a worker.
+
+        To be called again when there are others; None takes those away that are there.
+        """
+        if folder != self._study:
+            self._study = folder
+            self._offer(())
+        self._reading.drop()
+        if folder is not None:
+            self._reading.start(
+                lambda _: _versions_in(folder), "MedNeXt: reading versions", self._offer
+            )
+
     def use_folder(self, folder: Path) -> None:
         """Choose a model folder that is not installed; a bad one is refused."""
         if self._read(folder):
@@ -100,25 +120,22 @@ class ModelChoice(QWidget):
 
     def _read(self, folder: Path) -> bool:
         """Add the model of a folder, and say whether it can be used."""
-        from napari_mednext.models import ModelFolder, ModelInfo
-
         try:
-            opened = ModelFolder.open(folder)
+            self._add(_info(folder))
         except MednextError as error:
             self.refused.emit(f"{folder.name}: {explain(error)}")
             return False
-        self._add(
-            ModelInfo(
-                name=opened.name,
-                title=opened.title,
-                path=folder,
-                modality=opened.modality,
-                labels=opened.labels,
-                description=opened.card.description,
-                sides=opened.sides,
-            )
-        )
         return True
+
+    def _offer(self, infos: Sequence[ModelInfo]) -> None:
+        """List the versions of the study; the chosen model stays."""
+        now = {str(info.path) for info in infos}
+        for key in self._of_study - now - {str(self.models.currentData())}:
+            del self._models[key]
+            self.models.removeItem(self.models.findData(key))
+        for info in infos:
+            self._add(info)
+        self._of_study = now | (self._of_study & set(self._models))
 
     def _add(self, info: ModelInfo) -> None:
         """Add a model to the list."""
@@ -136,3 +153,30 @@ class ModelChoice(QWidget):
         chosen = QFileDialog.getExistingDirectory(self, "Use a model folder")
         if chosen:
             self.use_folder(Path(chosen))
+
+
+def _info(folder: Path) -> ModelInfo:
+    """Return what the list shows of a model folder; ``ModelError`` for a bad one."""
+    from napari_mednext.models import ModelFolder, ModelInfo
+
+    opened = ModelFolder.open(folder)
+    return ModelInfo(
+        name=opened.name,
+        title=opened.title,
+        path=folder,
+        modality=opened.modality,
+        labels=opened.labels,
+        description=opened.card.description,
+        sides=opened.sides,
+    )
+
+
+def _versions_in(study: Path) -> tuple[ModelInfo, ...]:
+    """Return the sound versions in the folder of a study."""
+    from napari_mednext.app.versions import versions
+
+    return tuple(
+        _info(version.path)
+        for version in versions(study)
+        if version.kind == "version" and not version.problem
+    )

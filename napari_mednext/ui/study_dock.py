@@ -212,6 +212,7 @@ class StudyDock(QWidget):
         flow.labelsChanged.connect(self._on_work)
         flow.progressed.connect(self._on_progress)
         self.improve.improving.modelUsed.connect(self.cases.model.set_path)
+        self.improve.improving.versionsChanged.connect(self.cases.list_versions)
         self.open_button.clicked.connect(self._on_open)
         self.new_button.clicked.connect(lambda: self.make_study(None))
         self.save.clicked.connect(flow.save)

@@ -73,6 +73,7 @@ class StudyFlow(FlowKeeping):
         False where :meth:`close_study` is: then the new study is closed at once.
         """
         from napari_mednext.app.desk import Desk
+        from napari_mednext.app.recent_studies import remember
 
         if not self.close_study():
             study.close()
@@ -88,6 +89,9 @@ class StudyFlow(FlowKeeping):
         for event in self._looks():
             event.connect(self._on_looked)
         self._set_phase(Phase.IDLE)
+        self._in_background(
+            lambda _: remember(study.path), "MedNeXt: remembering", lambda _: None
+        )
         self.studyChanged.emit()
         self.casesChanged.emit()
         return True

@@ -9,6 +9,7 @@ import pytest
 
 from napari_mednext.app.chosen_model import remembered_model
 from napari_mednext.app.desk import Desk
+from napari_mednext.app.recent_studies import recent
 from napari_mednext.cli.entry import run
 from napari_mednext.correction.change import Change
 from napari_mednext.formats import open_volume, save_volume
@@ -98,6 +99,7 @@ class TestInit:
         chosen = remembered_model(tmp_path / "s", installed)
         assert str(chosen) == document["study"]["model"]
         assert chosen in [info.path for info in installed]
+        assert recent()[0] == tmp_path / "s"
 
     def test_images_are_copied_if_wished(self, call, scans, tmp_path):
         code, _ = call("init", tmp_path / "s", "--from", scans, "--copy-images")

@@ -1,6 +1,7 @@
 """The list of cases: what it shows, what it leaves alone, and where it leads."""
 
 import random
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -14,6 +15,7 @@ from napari_mednext.ui.case_list import CaseListPanel
 from napari_mednext.ui.case_table import CaseModel, CaseTable
 from napari_mednext.ui.keys import KeyBinder
 from tests.app.desk_parts import make_study, scan
+from tests.app.model_tree import write_model
 from tests.ui.study_parts import Desktop, listed_study
 
 
@@ -266,6 +268,30 @@ class TestModelOfTheStudy:
         assert panel.model.path() is None
         panel.model.open_folder.click()
         assert panel.model.path() == desktop.session.models()[0].path
+
+    def test_the_versions_of_the_study_are_offered(
+        self, desktop, panel, until, tmp_path
+    ):
+        (shipped, *_) = desktop.session.models()
+        study = listed_study(tmp_path, 1)
+        for name, title in (("tiny-v2", "Tiny 2"), ("tiny-v3", "Tiny 3")):
+            folder = study.path / "models" / name
+            write_model(folder, name, title=title, content=name.encode())
+        folder = study.path / "models" / "tiny-v2"
+        desktop.flow.use(study, model=folder)
+        models = panel.model.models
+        assert panel.model.path() == folder
+        until(lambda: models.findText("Tiny 3") > 0)
+        assert [models.findText("Tiny 2"), models.count()] == [2, 4]
+        shutil.rmtree(study.path / "models" / "tiny-v3")
+        panel.list_versions()
+        until(lambda: models.findText("Tiny 3") < 0)
+        assert panel.model.path() == folder
+        desktop.flow.close_study()
+        assert [models.itemData(row) for row in range(models.count())] == [
+            "",
+            str(shipped.path),
+        ]
 
 
 class TestAdding:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from napari_mednext.app import rescue
+from napari_mednext.app.recent_studies import recent
 from napari_mednext.correction.change import Change
 from napari_mednext.correction.journal import Journal
 from napari_mednext.errors import StorageError
@@ -81,6 +82,17 @@ def paint(case, value=2):
 def full(*_, **__):
     msg = "the disk is full"
     raise StorageError(msg)
+
+
+class TestRemembering:
+    def test_the_study_is_the_newest_of_the_recent_ones(self, bench, tmp_path):
+        bench.rest()
+        assert recent()[0] == bench.study.path
+        (tmp_path / "other").mkdir()
+        other = make_study(tmp_path / "other")
+        bench.flow.use(other)
+        bench.rest()
+        assert recent()[:2] == (other.path, bench.study.path)
 
 
 class TestFromCaseToCase:
@@ -418,6 +430,7 @@ class TestClosing:
     def test_a_case_of_the_former_study_never_comes_into_the_next(
         self, bench, tmp_path, monkeypatch
     ):
+        (tmp_path / "other").mkdir()
         (tmp_path / "other").mkdir()
         other = make_study(tmp_path / "other")
         bench.rest()
