@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from napari_mednext.errors import InputError, MednextError, StorageError
 from napari_mednext.jobs.documents import local_time
 from napari_mednext.jobs.job import Job
+from napari_mednext.jobs.record import StateRecord
 from napari_mednext.jobs.spec import MODULE_PREFIXES, JobSpec, check_module
 from napari_mednext.locking import FileLock
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["JobStore"]
 
@@ -52,7 +53,14 @@ class JobStore:
         self._prefixes = tuple(module_prefixes)
 
     def new(
-        self, kind: str, *, title: str, module: str, arguments: Mapping[str, Any]
+        self,
+        kind: str,
+        *,
+        title: str,
+        module: str,
+        arguments: Mapping[str, Any],
+        fill: Callable[[Path], object] | None = None,
+        is_due: bool = False,
     ) -> Job:
         """Make a job; it does not start.
 
@@ -66,6 +74,11 @@ class JobStore:
             Its ``main(job_folder)`` does the work, by :func:`.run_job`.
         arguments : mapping
             JSON values for that module.
+        fill : callable, optional
+            Called with the folder before anybody can see it, to put into it what the
+            work needs; what it raises leaves no job.
+        is_due : bool
+            Whether :meth:`revive` starts the job if this process ends before it has.
 
         Returns
         -------
@@ -97,7 +110,7 @@ class JobStore:
                     )
                     raise StorageError(msg)
                 self._clean()
-                path = self._make(spec)
+                path = self._make(spec, fill, is_due=is_due)
         except OSError as error:
             if isinstance(error, StorageError):
                 raise
@@ -167,13 +180,19 @@ class JobStore:
         found = ((_ID.fullmatch(path.name), path) for path in paths)
         return [(int(match[1]), path) for match, path in found if match]
 
-    def _make(self, spec: JobSpec) -> Path:
+    def _make(
+        self, spec: JobSpec, fill: Callable[[Path], object] | None, *, is_due: bool
+    ) -> Path:
         """Make the folder of a job in one move; the caller holds the lock."""
         number = 1 + max([self._last(), *(number for number, _ in self._numbered())])
         draft = Path(tempfile.mkdtemp(prefix=".new-", dir=self.folder))
         try:
             draft.chmod(self.folder.stat().st_mode & 0o777)  # mkdtemp lets us alone in
             spec.write(draft)
+            if is_due:
+                StateRecord(launches=1).write(draft)
+            if fill is not None:
+                fill(draft)
             path = draft.rename(self.folder / f"{number:04}-{spec.kind}")
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)

@@ -117,3 +117,39 @@ def test_a_folder_that_cannot_be_removed(toy, monkeypatch):
     with pytest.raises(StorageError, match="must be removed, but the system refuses"):
         job.delete()
     assert Job(job.path).view().state is JobState.CANCELLED
+
+
+def make(store, **options):
+    return store.new(
+        "toy", title="A toy", module="tests.jobs.toy", arguments={}, **options
+    )
+
+
+def test_a_job_is_seen_when_all_it_needs_is_there(store):
+    seen = []
+
+    def fill(folder):
+        seen.append(store.jobs())
+        (folder / "data").write_text("whole")
+
+    job = make(store, fill=fill)
+    assert seen == [()]
+    assert (job.path / "data").read_text() == "whole"
+
+    def fail(folder):
+        (folder / "data").write_text("ha")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make(store, fill=fail)
+    assert [each.id for each in store.jobs()] == [job.id]
+    assert list(store.folder.glob(".new-*")) == []
+
+
+def test_only_a_job_that_is_due_starts_when_who_made_it_is_gone(store):
+    """Between making and starting it the process that made it was killed."""
+    waiting, due = make(store), make(store, is_due=True)
+    assert due.view().state is JobState.QUEUED
+    assert [job.id for job in store.revive()] == [due.id]
+    assert due.wait(20).is_over
+    assert waiting.view().attempts == 0
