@@ -1,0 +1,1 @@
+"""Killing improvements of a model at random moments, and looking for what differs."""
