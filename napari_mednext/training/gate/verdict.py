@@ -163,6 +163,18 @@ class Verdict:
         """Whether it may be promoted without a person who looks at it."""
         return self.outcome == "better" and not self.suspicions
 
+    def without_cases(self) -> Verdict:
+        """Return the same without names of cases, for what leaves the study."""
+        if not self.suspicions:
+            return self
+        kinds = sorted({each.kind for each in self.suspicions})
+        sentence = f"the corrections seem to be {' and '.join(kinds)}"
+        return dataclasses.replace(
+            self,
+            reason=f"Worse: {sentence}.",
+            suspicions=tuple(Suspicion(kind, sentence) for kind in kinds),
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values."""
         return dataclasses.asdict(self)

@@ -21,6 +21,7 @@ from napari_mednext.inference.devices import resolve_device
 from napari_mednext.jobs import Command
 from napari_mednext.models import ModelFolder, replace_card, verify_model
 from napari_mednext.network import build
+from napari_mednext.training.device import autocast
 from napari_mednext.training.gate.splits import Fold, ReviewedCase, Split, split_cases
 from napari_mednext.training.peak_memory import peak_rss
 from napari_mednext.training.tuning.candidate import (
@@ -63,7 +64,7 @@ __all__ = ["Improvement"]
 _LOG = logging.getLogger(__name__)
 #: Patches that are looked at while a network learns.
 _WATCHED = 6
-#: Held-out cases from which one can be spared to say when to stop.
+#: Held-out patients from which one can be spared to say when to stop.
 _ENOUGH_TO_SPARE = 3
 
 
@@ -127,8 +128,12 @@ class Improvement:
             if fold.is_final:
                 models[fold.name] = candidate
             elif not self._is_stopped:
-                models[fold.name] = self._learn(fold.name, cases, split, fold, plan)
+                stand_in = self._learn(fold.name, cases, split, fold, plan)
                 self._done += plan.fold
+                # One that was stopped early has hardly left the old model: it must not
+                # speak for the new one.
+                if not self._is_stopped:
+                    models[fold.name] = stand_in
         self._say("before", "asking the model in use")
         judge.ask_before(self.teacher, cases, split)
         self._say("after", "asking the new model")
@@ -140,7 +145,7 @@ class Improvement:
         self._say("writing", "writing the new model")
         verdict = report.verdict.to_dict()
         card = candidate.card
-        metrics = {**card.metrics, "gate": verdict}
+        metrics = {**card.metrics, "gate": report.verdict.without_cases().to_dict()}
         candidate = replace_card(candidate, dataclasses.replace(card, metrics=metrics))
         problems = verify_model(candidate, build=build)
         if problems:
@@ -291,12 +296,18 @@ class Improvement:
         return learning, watched, "held-out cases"
 
     def _spared(self, split: Split) -> tuple[str, ...]:
-        """Return held-out cases that say when to stop, and so do not judge."""
+        """Return held-out cases that say when to stop, and so do not judge.
+
+        All of one patient: the others of that patient would not be independent.
+        """
         final = next((fold for fold in split.folds if fold.is_final), None)
-        wanted = self.settings.early_stop and final is not None
-        if not wanted or final is None or len(final.judged) < _ENOUGH_TO_SPARE:
+        if final is None or not self.settings.early_stop:
             return ()
-        return final.judged[:1]
+        person = {each.name: each.patient or each.name for each in self.order.cases}
+        if len({person[name] for name in final.judged}) < _ENOUGH_TO_SPARE:
+            return ()
+        spared = person[final.judged[0]]
+        return tuple(name for name in final.judged if person[name] == spared)
 
     def _student(self, checkpointing: str) -> Any:
         torch.manual_seed(self.settings.seed)
@@ -368,13 +379,18 @@ class Improvement:
             self.settings.distill_weight,
         )
         origins = {}
-        if student.teacher is not None:
+        if student.teacher is not None and self.classes.count > self.classes.known:
+            # Some patches are asked: on a CPU beside a GPU that would take minutes.
+            teacher = student.teacher.to(self.device)
             channels = list(student.teacher_channels)
 
             @torch.no_grad()
             def ask(image: torch.Tensor) -> torch.Tensor:
-                answer: torch.Tensor = student.teacher(image[:, channels])
-                return answer
+                self._check()
+                with autocast(self.device):
+                    answer = teacher(image[:, channels].to(self.device))
+                said = answer if isinstance(answer, torch.Tensor) else answer[0]
+                return said.float()
 
             origins = find_origins(self.classes, draw, ask)
             seed_new_heads(student.network, origins)
