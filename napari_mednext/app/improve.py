@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from napari_mednext.app.chosen_model import remembered_model
 from napari_mednext.app.held_out import held_out, hold_out
 from napari_mednext.app.improve_cost import Cost, improvement_cost
+from napari_mednext.app.pseudonyms import Pseudonyms
 from napari_mednext.app.reviewed import Reviewed, known_and_labels, reviewed_cases
 from napari_mednext.errors import InputError, MednextError, ResourceError, StorageError
 from napari_mednext.models import find_model, installed_models
@@ -24,7 +25,7 @@ from napari_mednext.training.tuning.classes import class_map
 from napari_mednext.training.tuning.order import FrozenCase, ImproveOrder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from napari_mednext.jobs import Job, JobStore
     from napari_mednext.models import ModelFolder
@@ -199,36 +200,46 @@ def start_improve(
     if draft.split is not None and draft.split.locked != held_out(study.path):
         hold_out(study.path, draft.split.locked)
     store = job_store(study)
+
+    def freeze(folder: Path) -> None:
+        _freeze(draft.used, folder)
+
+    # Whatever ends this process leaves no job, or one that the next window starts.
     job = store.new(
         "improve",
         title=f"Improve {draft.plan.model}",
         module="napari_mednext.app.improve_run",
         arguments=order.to_dict(),
+        fill=freeze,
+        is_due=True,
     )
-    try:
-        for reviewed in draft.used:
-            _freeze(reviewed, job.path)
-        (job.path / "data" / "complete").touch()
-    except OSError as error:
-        shutil.rmtree(job.path, ignore_errors=True)
-        msg = (
-            f"the labels must be copied into {str(job.path)!r}, but that failed "
-            f"({error.strerror or error}): make room, then start again"
-        )
-        raise StorageError(msg) from error
-    except BaseException:  # an interrupt, too, leaves no half of a job
-        shutil.rmtree(job.path, ignore_errors=True)
-        raise
     job.start()
     return job
 
 
-def _freeze(reviewed: Reviewed, folder: Path) -> None:
-    """Copy what a case says, for people go on painting."""
-    labels, provenance = _frozen_paths(reviewed.case.name)
-    (folder / labels).parent.mkdir(exist_ok=True)
-    shutil.copyfile(reviewed.labels, folder / labels)
-    shutil.copyfile(reviewed.provenance, folder / provenance)
+def _freeze(used: tuple[Reviewed, ...], folder: Path) -> None:
+    """Copy what the cases say, for people go on painting.
+
+    Raises
+    ------
+    StorageError
+        If there is no room.
+    """
+    try:
+        for reviewed in used:
+            labels, provenance = _frozen_paths(reviewed.case.name)
+            (folder / labels).parent.mkdir(exist_ok=True)
+            # A window saves labels first, and may do so now: in this order nothing
+            # counts as reviewed before its label is there.
+            shutil.copyfile(reviewed.provenance, folder / provenance)
+            shutil.copyfile(reviewed.labels, folder / labels)
+        (folder / "data" / "complete").touch()
+    except OSError as error:
+        msg = (
+            f"the labels must be copied into {str(folder.parent)!r}, but that failed "
+            f"({error.strerror or error}): make room, then start again"
+        )
+        raise StorageError(msg) from error
 
 
 def _frozen_paths(name: str) -> tuple[Path, Path]:
@@ -253,6 +264,7 @@ class _Draft:
         self._problems: list[str] = []
         self._warnings: list[str] = []
         self._known_cost = Cost()
+        self._pseudonyms = Pseudonyms(study.seed)
         self._model = self._found(model)
         self.plan = self._plan(check)
 
@@ -279,7 +291,7 @@ class _Draft:
         new_labels = self._new_labels(model)
         reviewed = reviewed_cases(self.study, check=check)
         is_replay = self._replayed(model, reviewed)
-        reviewed = _without_the_oldest(reviewed, is_replay)
+        reviewed = _without_the_oldest(reviewed, is_replay, held_out(self.study.path))
         self.used, self._is_replay = reviewed, is_replay
         cases: tuple[PlannedCase, ...] = ()
         cost = Cost()
@@ -332,7 +344,15 @@ class _Draft:
     def _lineage(self, model: ModelFolder) -> Mapping[str, Any]:
         """Return what a model says of this study, nothing if it comes from another."""
         lineage = model.card.lineage
-        return lineage if lineage.get("study_seed") == self.study.seed else {}
+        return lineage if lineage.get("study_key") == self._pseudonyms.study else {}
+
+    def _trained(self, model: ModelFolder) -> tuple[str, ...]:
+        """Return the patients that a model has learned from, of those that are here."""
+        learned = set(self._lineage(model).get("patients", ()))
+        here = {case.patient or case.name for case in self.study.cases()}
+        return tuple(
+            sorted(each for each in here if self._pseudonyms.patient(each) in learned)
+        )
 
     def _replayed(
         self, model: ModelFolder, reviewed: tuple[Reviewed, ...]
@@ -342,7 +362,8 @@ class _Draft:
         if self.settings.start == "base":
             known = {}
         return {
-            each.case.name: known.get(each.case.name) == each.sha256
+            each.case.name: known.get(self._pseudonyms.case(each.case.name))
+            == each.sha256
             for each in reviewed
         }
 
@@ -358,7 +379,7 @@ class _Draft:
             ],
             seed=self.study.seed,
             locked=held_out(self.study.path),
-            trained=tuple(self._lineage(model).get("patients", ())),
+            trained=self._trained(model),
             load=lambda name: known_and_labels(by_name[name]),
             scheme="auto" if gate == "none" else gate,
         )
@@ -438,8 +459,9 @@ class _Draft:
         slug = _UNSAFE.sub("_", study.name).strip("_").lower() or "study"
         stem = f"{str(root['name'])[:50]}-{slug[:30]}"
         base = self._base(root, model)
+        names = self._pseudonyms
         people = {
-            each.case.patient or each.case.name
+            names.patient(each.case.patient or each.case.name)
             for each in self.used
             if each.case.name in split.train
         }
@@ -469,17 +491,18 @@ class _Draft:
             patch=self._known_cost.patch,
             checkpointing=self._known_cost.checkpointing,
             planned_step_s=self._known_cost.planned_step_s,
-            trained=tuple(sorted(map(str, lineage.get("patients", ())))),
+            home=study.path,
+            trained=self._trained(model),
             lineage={
                 "parent": model.name,
                 "parent_sha256": model.sha256,
                 "root": {"title": model.title, **root},
                 "study": study.name,
-                "study_seed": study.seed,
+                "study_key": names.study,
                 "round": number,
                 "cases": {
                     **lineage.get("cases", {}),
-                    **{each.case.name: each.sha256 for each in self.used},
+                    **{names.case(each.case.name): each.sha256 for each in self.used},
                 },
                 "patients": sorted(people | set(lineage.get("patients", ()))),
             },
@@ -500,14 +523,20 @@ class _Draft:
 
 
 def _without_the_oldest(
-    reviewed: tuple[Reviewed, ...], is_replay: Mapping[str, bool]
+    reviewed: tuple[Reviewed, ...],
+    is_replay: Mapping[str, bool],
+    locked: Collection[str],
 ) -> tuple[Reviewed, ...]:
-    """Leave out all but the newest of the cases that were learned before."""
-    old = [each for each in reviewed if is_replay[each.case.name]]
-    newest = sorted(old, key=lambda each: each.case.changed)[-_MOST_REPLAYED:]
-    names = {each.case.name for each in newest}
-    return tuple(
+    """Leave out all but the newest of the cases that were learned before.
+
+    Those that judge stay: nobody changes them, so they would be the first to go.
+    """
+    old = [
         each
         for each in reviewed
-        if not is_replay[each.case.name] or each.case.name in names
-    )
+        if is_replay[each.case.name]
+        and (each.case.patient or each.case.name) not in locked
+    ]
+    newest = sorted(old, key=lambda each: each.case.changed)[-_MOST_REPLAYED:]
+    gone = {each.case.name for each in old} - {each.case.name for each in newest}
+    return tuple(each for each in reviewed if each.case.name not in gone)

@@ -120,12 +120,12 @@ def improvement_cost(
     try:
         shape = NetworkShape.from_kwargs(kwargs, channels=channels, heads=classes)
     except MednextError:
-        # A network of another package: nobody knows what it takes.
+        # A network of another package: nobody knows what it takes, nor of what its
+        # patches must be a multiple, before torch has built it.
         return Cost(
             steps=settings.steps or 0,
             seconds=60 * settings.training_minutes(device),
             device=device,
-            patch=patch,
             warnings=(
                 "time and memory of this network are not known before it has run",
             ),

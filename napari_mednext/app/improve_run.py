@@ -61,7 +61,8 @@ def improve(worker: JobWorker) -> dict[str, Any]:
             "it was interrupted: start a new one"
         )
         raise InputError(msg)
-    order = ImproveOrder.from_dict(worker.arguments)
+    # STUDY/jobs/ID; the study may have been moved since the job was made.
+    order = ImproveOrder.from_dict(worker.arguments).moved(worker.path.parents[1])
     _clear_drafts(worker.path)
     # The turn comes first: torch takes memory from the moment that it is imported.
     with compute_turn(order.settings.device, worker) as command:

@@ -101,6 +101,8 @@ class ImproveOrder:
         "none" or "expansion".
     planned_step_s : float
         Seconds of an update on the machine of the measurements, 0 if not known.
+    home : Path, optional
+        Folder of the study when the order was given.
     """
 
     study: str
@@ -121,6 +123,34 @@ class ImproveOrder:
     patch: tuple[int, ...] = ()
     checkpointing: str = "none"
     planned_step_s: float = 0.0
+    home: Path | None = None
+
+    def moved(self, home: Path) -> Self:
+        """Return the order of a study that lies elsewhere by now.
+
+        Parameters
+        ----------
+        home : Path
+            Where the study is. What lay in its folder is looked for there.
+        """
+        old = self.home
+        if old is None or old == home:
+            return self
+
+        def there(path: Path) -> Path:
+            return home / path.relative_to(old) if path.is_relative_to(old) else path
+
+        cases = tuple(
+            dataclasses.replace(case, images=tuple(map(there, case.images)))
+            for case in self.cases
+        )
+        return dataclasses.replace(
+            self,
+            model=there(self.model),
+            base=there(self.base),
+            cases=cases,
+            home=home,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values."""
@@ -143,6 +173,7 @@ class ImproveOrder:
             "patch": list(self.patch),
             "checkpointing": self.checkpointing,
             "planned_step_s": self.planned_step_s,
+            "home": None if self.home is None else str(self.home),
         }
 
     @classmethod
@@ -173,6 +204,7 @@ class ImproveOrder:
             patch=tuple(int(edge) for edge in values["patch"]),
             checkpointing=str(values["checkpointing"]),
             planned_step_s=float(values["planned_step_s"]),
+            home=Path(values["home"]) if values.get("home") else None,
         )
 
 
