@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 from napari_mednext.ui.comparison_panel import ComparisonPanel
 from napari_mednext.ui.controls import DropArea, Notice, Rule, scrolled
 from napari_mednext.ui.improve_panel import ImprovePanel
+from napari_mednext.ui.improve_wording import phase_line
 from napari_mednext.ui.improving_shared import shared_improving
 from napari_mednext.ui.job_examples import JobExamples
 from napari_mednext.ui.job_list import JobListPanel
@@ -36,8 +37,6 @@ IMPROVE = "MedNeXt: Improve"
 _STUDY = "MedNeXt: Study"
 #: Good news are shown so long, in ms.
 HUSH_MS = 8000
-#: What the events call the training that makes the model itself.
-_WHOLE = "final"
 _PROGRESS, _COMPARISON, _VERSIONS = range(3)
 
 
@@ -198,15 +197,12 @@ class ImproveDock(QWidget):
         self.plots.show_detail(detail)
         self.examples.show_examples(detail.examples if detail is not None else ())
         self.log.show_log(detail.log if detail is not None else "")
-        parts = []
-        if detail is not None and job is not None and not job.is_over:
-            parts = [detail.text] if detail.text else []
-            if detail.part not in ("", _WHOLE):
-                parts.append(detail.part)
-        text = " · ".join(parts)
+        text = ""
         if job is None:
             text = "Curves and examples are shown here as the model learns."
-        self.phase.setText(text[:1].upper() + text[1:])
+        elif detail is not None and not job.is_over:
+            text = phase_line(detail.text, detail.part)
+        self.phase.setText(text)
         self.phase.setVisible(bool(text))
         self.notes.say("\n".join(detail.notes) if detail is not None else "", "info")
 

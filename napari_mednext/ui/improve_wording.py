@@ -19,6 +19,7 @@ __all__ = [
     "ending",
     "gigabytes",
     "job_line",
+    "phase_line",
     "plan_cases",
     "plan_cost",
     "share_done",
@@ -48,6 +49,9 @@ OUTCOMES = {
     "worse": ("The new model is worse", "error"),
     "unproven": ("Nobody can tell yet whether the new model is better", "warning"),
 }
+#: What the events call the training that makes the model itself, and one that stands in
+#: for it on cases that it does not learn: ``fold 2 of 3``.
+_WHOLE, _STAND_IN = "final", "fold "
 _DEVICES = {"cpu": "this CPU", "cuda": "the GPU", "mps": "the GPU"}
 
 
@@ -131,6 +135,26 @@ def job_line(job: JobView) -> str:
     if job.remaining_s is not None:
         parts.append(f"{duration(job.remaining_s)} left")
     return "Improving: " + (", ".join(parts) or "starts")
+
+
+def phase_line(text: str, part: str) -> str:
+    """Return what a job does: its phase, and what is trained if the phase is that.
+
+    Parameters
+    ----------
+    text : str
+        The phase, as the events have it.
+    part : str
+        What is trained, as the events have it.
+    """
+    if text != part:
+        return text[:1].upper() + text[1:]
+    if part == _WHOLE:
+        return "Training the new model"
+    if part.startswith(_STAND_IN):
+        number = part.removeprefix(_STAND_IN)
+        return f"Training without the cases or slices that judge, {number}"
+    return part
 
 
 def ending(job: JobView, comparison: Comparison | None) -> tuple[str, str]:

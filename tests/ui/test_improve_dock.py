@@ -16,7 +16,7 @@ from napari_mednext.ui import job_watch, study_improve
 from napari_mednext.ui.controls import why_not
 from napari_mednext.ui.flow_base import Phase
 from napari_mednext.ui.improve_dock import ImproveDock, show_improve_dock
-from napari_mednext.ui.improve_wording import plan_cases, plan_cost
+from napari_mednext.ui.improve_wording import phase_line, plan_cases, plan_cost
 from napari_mednext.ui.improving_shared import shared_improving
 from napari_mednext.ui.study_dock import StudyDock
 from napari_mednext.ui.study_improve import StudyImprove
@@ -141,14 +141,16 @@ def test_an_effort_and_settings_make_another_plan(bench, until):
 def test_curves_examples_and_log_are_those_of_the_chosen_job(bench, until):
     planned(bench, until)
     job = bench.desk.add(state="running", phase="training", step=2, total=9)
-    job.tell("phase", phase="training", text="training on all corrections")
+    job.tell("phase", phase="training", text="fold 2 of 3")
     job.tell("start", part="fold 2 of 3", step=0, steps=9, device="cpu", notes=["slow"])
     job.tell("step", step=2, loss=0.5, rate=0.1, seconds=1)
     job.tell("validation", step=2, dice={"dark": 0.75}, seconds=1)
     job.log = "hello"
     dock = bench.dock
     until(lambda: "0.750" in dock.plots.legend.text())
-    assert dock.phase.text() == "Training on all corrections · fold 2 of 3"
+    assert dock.phase.text() == (
+        "Training without the cases or slices that judge, 2 of 3"
+    )
     assert dock.log.toPlainText() == "hello"
     assert dock.notes.text() == "slow"
     assert dock._color_of("dark") is not None
@@ -391,3 +393,10 @@ def test_the_study_dock_opens_the_other_one_beside_it(
     assert improving.watch.jobs == ()
     assert calls == []
     until(lambda: not improving._planning._jobs)
+
+
+def test_phases_are_said_in_words():
+    assert phase_line("final", "final") == "Training the new model"
+    told = phase_line("asking the new model", "fold 3 of 3")
+    assert told == "Asking the new model"
+    assert phase_line("", "") == ""
