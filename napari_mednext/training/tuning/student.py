@@ -130,6 +130,7 @@ def make_student(
     """
     refuse_regions(start)
     rows = channel_rows(start.channel_names, channels)
+    kwargs = student_kwargs(start, kernel_size, checkpointing)
     weights: Mapping[str, Tensor] = start.load_weights(start.folds[0])
     weights = widen_heads(weights, _head_rows(start, classes), share=_NEW_SHARE)
     if rows != tuple(range(len(start.channel_names))):
@@ -141,7 +142,7 @@ def make_student(
         input_channels=len(channels),
         num_classes=classes.count,
         deep_supervision=deep_supervision,
-        arch_kwargs=student_kwargs(start, kernel_size, checkpointing),
+        arch_kwargs=kwargs,
     )
     load_weights(network, _with_quiet_heads(network, weights))
     asked = channel_rows(teacher.channel_names, channels)

@@ -111,7 +111,7 @@ def test_a_new_class_may_take_from_its_origin_and_from_nothing_else(origin):
         loss = distillation(student, teacher, target, classes, origins=origins)
         assert loss.item() == pytest.approx(0, abs=1e-5)
     other = distillation(student, teacher, target, classes, origins={3: frozenset({1})})
-    assert other.item() > 1
+    assert origin == 0 or other.item() > 1  # the background is always an origin
 
 
 def test_distillation_counts_what_is_unseen_and_what_the_study_does_not_label():
