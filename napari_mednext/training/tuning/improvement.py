@@ -35,6 +35,7 @@ from napari_mednext.training.tuning.judging import Judge
 from napari_mednext.training.tuning.loading import LearnedCase, load_case
 from napari_mednext.training.tuning.losses import Objective
 from napari_mednext.training.tuning.origins import find_origins, seed_new_heads
+from napari_mednext.training.tuning.pace import Pace
 from napari_mednext.training.tuning.run import Told, TuningRun
 from napari_mednext.training.tuning.sampling import PatchSampler
 from napari_mednext.training.tuning.step_plan import (
@@ -120,6 +121,7 @@ class Improvement:
         plan = self._step_plan(cases, split, len(folds))
         self._total = plan.final + plan.fold * len(folds)
         self._done, self._step_s = 0, plan.seconds_per_step
+        self._pace = Pace(self._step_s)
         judge = Judge(self.order, self._folder, str(self.device), self._check)
         candidate = self._learn("final", cases, split, None, plan)
         self._done += plan.final
@@ -529,8 +531,8 @@ class Improvement:
     def _on_step(self, step: int) -> bool:
         """Tell how far it is; true when the training shall stop."""
         self._check()
-        left = self._total - self._done - step
-        seconds = left * self._step_s if self._step_s else None
+        self._pace.note()
+        seconds = self._pace.seconds_for(self._total - self._done - step)
         self._worker.progress(self._done + step, self._total, remaining_s=seconds)
         return self._is_stopped
 
