@@ -216,6 +216,7 @@ def _fill_and_move(
         )
         partial.chmod(0o755)
         fill(partial)
+        _sync(partial)
         _put(partial, target)
     except StorageError:
         raise
@@ -228,6 +229,14 @@ def _fill_and_move(
     finally:
         if partial is not None:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    """See that all files reached the disk: a name may be there before its content."""
+    for file in folder.rglob("*"):
+        if file.is_file():
+            with file.open("rb+") as stream:
+                os.fsync(stream.fileno())
 
 
 def _put(partial: Path, target: Path) -> None:

@@ -45,6 +45,23 @@ def test_a_whole_folder_is_written_and_nothing_else(tmp_path, parts):
     assert (tmp_path / "a" / "b" / "m").stat().st_mode & 0o777 == 0o755
 
 
+def test_all_is_on_the_disk_before_the_folder_gets_its_name(
+    tmp_path, parts, monkeypatch
+):
+    """Else a power cut may leave the name, and files without their content."""
+    synced, sync = set(), os.fsync
+
+    def noting(handle):
+        if not (tmp_path / "m").exists():
+            synced.add(os.fstat(handle).st_ino)
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    folder = write_model_folder(tmp_path / "m", **parts)
+    files = [each for each in folder.path.rglob("*") if each.is_file()]
+    assert {each.stat().st_ino for each in files} <= synced
+
+
 def test_the_card_is_completed(tmp_path, parts):
     folder = write_model_folder(tmp_path / "m", **parts)
     stored = json.loads((folder.path / "card.json").read_text())

@@ -8,7 +8,6 @@ early keeps what it learned; the trainings that stand in for it follow.
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +33,7 @@ from napari_mednext.training.tuning.classes import class_map
 from napari_mednext.training.tuning.judging import Judge
 from napari_mednext.training.tuning.loading import LearnedCase, load_case
 from napari_mednext.training.tuning.losses import Objective
+from napari_mednext.training.tuning.notes import keep_note, kept_note
 from napari_mednext.training.tuning.origins import find_origins, seed_new_heads
 from napari_mednext.training.tuning.pace import Pace
 from napari_mednext.training.tuning.run import Told, TuningRun
@@ -200,8 +200,9 @@ class Improvement:
             If nobody is left to learn from.
         """
         path = self._folder / "split.json"
-        if path.exists():
-            return Split.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        kept = kept_note(path)
+        if kept is not None:
+            return Split.from_dict(kept)
         reviewed = [
             ReviewedCase(
                 name,
@@ -229,8 +230,7 @@ class Improvement:
                 "review another case, or let one be learned"
             )
             raise InputError(msg)
-        with placed(path) as draft:
-            draft.write_text(json.dumps(split.to_dict()) + "\n", encoding="utf-8")
+        keep_note(path, split.to_dict())
         return split
 
     def _sampler(

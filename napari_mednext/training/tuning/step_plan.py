@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Self
 
-from napari_mednext.formats.placing import placed
 from napari_mednext.training.schedule import Schedule
+from napari_mednext.training.tuning.notes import keep_note, kept_note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,17 +64,15 @@ class StepPlan:
     @classmethod
     def read(cls, path: Path) -> Self | None:
         """Return the plan of a file, None where there is none."""
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        values = kept_note(path)
+        if values is None:
             return None
         values["patch"] = tuple(values["patch"])
         return cls(**values)
 
     def write(self, path: Path) -> None:
         """Write the plan, beside its place first."""
-        with placed(path) as draft:
-            draft.write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
+        keep_note(path, asdict(self))
 
 
 def plan_steps(
