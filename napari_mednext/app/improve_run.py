@@ -65,7 +65,7 @@ def improve(worker: JobWorker) -> dict[str, Any]:
     order = ImproveOrder.from_dict(worker.arguments).moved(worker.path.parents[1])
     _clear_drafts(worker.path)
     # The turn comes first: torch takes memory from the moment that it is imported.
-    with compute_turn(order.settings.device, worker) as command:
+    with compute_turn(_queue(order.settings.device), worker) as command:
         if command is Command.STOP:
             msg = "the job was stopped before it began: nothing was learned"
             raise Cancelled(msg)
@@ -83,6 +83,16 @@ def _clear_drafts(folder: Path) -> None:
         for path in list(folder.rglob(pattern)):
             with contextlib.suppress(OSError):
                 path.unlink() if path.is_file() else shutil.rmtree(path)
+
+
+def _queue(device: str) -> str:
+    """Return the device whose queue a job joins: auto and cuda may be one GPU.
+
+    Without torch, which takes memory that a job may only take in its turn.
+    """
+    if device == "auto":
+        return "cuda:0" if shutil.which("nvidia-smi") else "cpu"
+    return device
 
 
 def _promote(worker: JobWorker, compared_with: str) -> bool:

@@ -12,7 +12,7 @@ from napari_mednext.app import improve as planning
 from napari_mednext.app.chosen_model import remember_model
 from napari_mednext.app.held_out import held_out
 from napari_mednext.app.improve import comparison_of, plan_improve, start_improve
-from napari_mednext.app.improve_run import improve
+from napari_mednext.app.improve_run import _queue, improve
 from napari_mednext.app.pseudonyms import Pseudonyms
 from napari_mednext.formats import save_volume
 from napari_mednext.jobs import Job, JobState, run_job
@@ -22,6 +22,7 @@ from napari_mednext.training.gate import GateReport, Suspicion, Verdict
 from napari_mednext.training.gate.splits import Fold, Split
 from napari_mednext.training.tuning.improvement import Improvement
 from napari_mednext.training.tuning.order import ImproveOrder
+from napari_mednext.training.tuning.step_plan import StepPlan
 from napari_mednext.training.tuning.tuner import Tuner
 from tests.app.improve_parts import (
     FAST,
@@ -211,3 +212,29 @@ def test_labels_saved_while_they_are_copied_are_never_older_than_their_review(
     start_improve(study, FAST, model=model.path)
     pairs = [(f"case{i}.provenance.nii.gz", f"case{i}.nii.gz") for i in range(5)]
     assert copied == [name for pair in pairs for name in pair]
+
+
+@pytest.mark.parametrize(
+    ("device", "found", "queue"),
+    [
+        ("auto", "/usr/bin/nvidia-smi", "cuda:0"),
+        ("auto", None, "cpu"),
+        ("cuda", None, "cuda"),
+        ("cuda:1", "/usr/bin/nvidia-smi", "cuda:1"),
+        ("cpu", "/usr/bin/nvidia-smi", "cpu"),
+    ],
+)
+def test_all_that_use_one_gpu_wait_in_one_queue(monkeypatch, device, found, queue):
+    monkeypatch.setattr(planning.shutil, "which", lambda _: found)
+    assert _queue(device) == queue
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "\0\0\0"])
+def test_a_decision_that_a_power_cut_emptied_is_made_again(tmp_path, text):
+    path = tmp_path / "steps.json"
+    assert StepPlan.read(path) is None
+    plan = StepPlan(20, 10, 0.5, 2, (16, 32, 32), "none")
+    plan.write(path)
+    assert StepPlan.read(path) == plan
+    path.write_text(text)
+    assert StepPlan.read(path) is None
