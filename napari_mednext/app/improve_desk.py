@@ -213,8 +213,8 @@ class ImproveDesk:
         decision = self._decision(identity)
         found = comparison_from(identity, report, Path(job.path), decision)
         if decision in ("open", "kept"):
-            notes = (*self._outdated(job), *found.notes)
-            found = dataclasses.replace(found, notes=notes)
+            warnings = (*self._outdated(job), *found.warnings)
+            found = dataclasses.replace(found, warnings=warnings)
         return found
 
     def versions(self) -> tuple[Version, ...]:

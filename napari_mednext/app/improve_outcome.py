@@ -64,6 +64,8 @@ class Comparison:
         "open", "promoted", "kept" or "discarded".
     notes : tuple of str
         What must be known to read it, one sentence each.
+    warnings : tuple of str
+        What looks wrong with the corrections, besides the reason, one sentence each.
     """
 
     job: str
@@ -73,6 +75,7 @@ class Comparison:
     pictures: tuple[Path, ...] = ()
     decision: str = "open"
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def comparison_from(
@@ -94,7 +97,7 @@ def comparison_from(
     verdict = report.verdict
     # The first suspicion is the reason already.
     pictures = (folder / "pictures").glob("*.png")
-    suspected = [each.sentence for each in verdict.suspicions[1:]]
+    suspected = tuple(each.sentence for each in verdict.suspicions[1:])
     return Comparison(
         identity,
         str(verdict.outcome),
@@ -103,7 +106,8 @@ def comparison_from(
         # The tenth comes after the second.
         tuple(sorted(pictures, key=lambda path: (len(path.name), path.name))),
         decision,
-        (*suspected, *report.notes),
+        tuple(report.notes),
+        suspected,
     )
 
 

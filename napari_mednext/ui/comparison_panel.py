@@ -89,7 +89,8 @@ class ComparisonPanel(QWidget):
         self.icon = QLabel(self)
         self.headline = QLabel(self)
         self.reason = QLabel(self)
-        self.notes = Notice(self)
+        self.warnings = Notice(self)
+        self.notes = QLabel(self)
         self.promote = PrimaryButton("&Promote", "done", self)
         self.keep = QPushButton("&Keep", self)
         self.discard = QPushButton("&Discard", self)
@@ -117,7 +118,10 @@ class ComparisonPanel(QWidget):
         self.headline.setFont(font)
         self.headline.setWordWrap(True)
         self.reason.setWordWrap(True)
-        for label in (self.headline, self.reason, self.caption):
+        self.notes.setWordWrap(True)
+        self.notes.setEnabled(False)
+        self.notes.setToolTip("What must be known to read the table")
+        for label in (self.headline, self.reason, self.caption, self.notes):
             label.setTextFormat(Qt.TextFormat.PlainText)
         self.headline.setSizePolicy(
             QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum
@@ -147,11 +151,12 @@ class ComparisonPanel(QWidget):
         layout.setSpacing(6)
         layout.addLayout(head)
         layout.addWidget(self.reason)
-        layout.addWidget(self.notes)
+        layout.addWidget(self.warnings)
         layout.addLayout(buttons)
         layout.addWidget(self.table)
         layout.addWidget(self.picture, 1)
         layout.addLayout(turning)
+        layout.addWidget(self.notes)
         layout.addStretch(0)
 
     def _build_table(self) -> None:
@@ -169,6 +174,8 @@ class ComparisonPanel(QWidget):
         table.setTabKeyNavigation(False)
         table.setShowGrid(False)
         table.setWordWrap(False)
+        # "cerebral cortex" and "cerebral white matter" begin alike.
+        table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         table.verticalHeader().hide()
         table.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
@@ -177,7 +184,7 @@ class ComparisonPanel(QWidget):
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         header.setMinimumSectionSize(40)
-        for column, width in ((1, 50), (2, 50), (3, 56), (4, 104)):
+        for column, width in ((1, 46), (2, 40), (3, 50), (4, 96)):
             header.resizeSection(column, width)
 
     def _on_comparison(self) -> None:
@@ -210,7 +217,8 @@ class ComparisonPanel(QWidget):
             if state in ("done", "stopped"):
                 usual = "The new model was not judged; see Versions."
             self.headline.setText(_EMPTY.get(state, usual))
-            self.notes.say("")
+            self.warnings.say("")
+            self.notes.hide()
             return
         headline, level = OUTCOMES.get(
             shown.outcome, ("The new model is there", "info")
@@ -218,7 +226,9 @@ class ComparisonPanel(QWidget):
         self.headline.setText(headline)
         self.icon.setPixmap(pixmap(level, NOTICE_COLORS[level], 22))
         self.reason.setText(sentence(shown.reason))
-        self.notes.say("\n".join(sentence(note) for note in shown.notes), "warning")
+        self.warnings.say("\n".join(map(sentence, shown.warnings)), "warning")
+        self.notes.setText("\n".join(map(sentence, shown.notes)))
+        self.notes.setVisible(bool(shown.notes))
         decided = _DECIDED.get(shown.decision)
         if decided is not None:
             self.headline.setText(f"{headline}. {decided}")
@@ -291,16 +301,9 @@ def _texts(row: ChangeRow) -> tuple[str, ...]:
     """Return the texts of a row."""
     interval = _NOTHING
     if row.low is not None and row.high is not None:
-        low, high = (_signed(v).replace("0.", ".", 1) for v in (row.low, row.high))
-        interval = f"{low} to {high}"
+        interval = f"{_signed(row.low)} to {_signed(row.high)}"
     name = f"{row.name} (new)" if row.is_new else row.name
-    return (
-        name,
-        _NOTHING if row.before is None else f"{row.before:.3f}",
-        _NOTHING if row.after is None else f"{row.after:.3f}",
-        _signed(row.change),
-        interval,
-    )
+    return name, _plain(row.before), _plain(row.after), _signed(row.change), interval
 
 
 def _told(row: ChangeRow) -> str:
@@ -312,11 +315,18 @@ def _told(row: ChangeRow) -> str:
     )
 
 
+def _plain(value: float | None) -> str:
+    """Return a share of one, without the zero that all of them begin with."""
+    if value is None:
+        return _NOTHING
+    return f"{value:.3f}".removeprefix("0")
+
+
 def _signed(value: float | None) -> str:
     """Return a change with its sign."""
     if value is None:
         return _NOTHING
-    return f"{'+' if value >= 0 else _MINUS}{abs(value):.3f}"
+    return ("+" if value >= 0 else _MINUS) + _plain(abs(value))
 
 
 def _color(row: ChangeRow) -> QColor | None:

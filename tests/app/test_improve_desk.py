@@ -122,11 +122,11 @@ def test_a_comparison_with_a_model_that_is_no_longer_in_use_says_so(
     same = Verdict("same", "Same: nothing changed.")
     write_report(GateReport(same, (), "2030-01-01"), job.path / "comparison.json")
     remember_model(desk.study.path, name="base", path=base.path)
-    assert desk.comparison(job.id).notes == ()
+    assert desk.comparison(job.id).warnings == ()
     remember_model(desk.study.path, name="other", path=other.path)
-    assert desk.comparison(job.id).notes == (
+    assert desk.comparison(job.id).warnings == (
         "it was compared with the model that was in use then; now 'other' is, which "
         "may be better than both",
     )
     desk.promote(job.id)
-    assert desk.comparison(job.id).notes == ()
+    assert desk.comparison(job.id).warnings == ()

@@ -43,13 +43,13 @@ def test_the_table_has_every_label_with_change_and_interval(bench, until):
     panel = show(bench, until)
     assert cells(panel) == [
         ["Mean Dice"],
-        ["corrected", "0.855", "0.870", "+0.015", "\u2212.001 to +.020"],
+        ["corrected", ".855", ".870", "+.015", "\u2212.001 to +.020"],
         ["Dice"],
-        ["dark", "0.810", "0.860", "+0.050", "+.020 to +.080"],
-        ["bright", "0.900", "0.880", "\u22120.020", "\u2212.030 to \u2212.010"],
-        ["lesion (new)", "0.000", "0.400", "+0.400", "+.200 to +.600"],
+        ["dark", ".810", ".860", "+.050", "+.020 to +.080"],
+        ["bright", ".900", ".880", "\u2212.020", "\u2212.030 to \u2212.010"],
+        ["lesion (new)", ".000", ".400", "+.400", "+.200 to +.600"],
         ["Surface Dice"],
-        ["bright", "0.900", "0.900", "+0.000", "\u2013"],
+        ["bright", ".900", ".900", "+.000", "\u2013"],
     ]
     colors = [panel.table.item(row, 3).foreground().color() for row in (1, 3, 4)]
     assert len({color.name() for color in colors}) == 3
@@ -134,7 +134,8 @@ def test_a_report_of_the_gate_becomes_rows_and_sentences(tmp_path):
     assert [path.name for path in found.pictures] == [
         "change_1.png", "change_2.png", "change_10.png",
     ]  # fmt: skip
-    assert found.notes == ("b", "few slices")
+    assert found.notes == ("few slices",)
+    assert found.warnings == ("b",)
     assert [(row.section, row.name, row.change, row.low) for row in found.rows] == [
         ("Mean Dice", "old", -0.01, None),
         ("Dice", "liver", 0.1, 0.05),
