@@ -122,7 +122,7 @@ def _try_out(
         "for": "as long as the job lived" if fill.seconds is None else "1 s",
         "state then": str(view.state),
         "said": said,
-        "checkpoints put off": warnings,
+        "warnings told": warnings,
         "attempts": job.view().attempts,
     }
 

@@ -54,7 +54,8 @@ class WindowKills:
     drafts : int
         Unfinished files that were left by a kill, and gone at the end.
     unborn : int
-        Jobs that were there and had no process yet; the next window started them.
+        Kills while a job was there and its trainer had not begun. In every round the
+        trainer began once.
     """
 
     phases: Counter[str] = field(default_factory=Counter)
@@ -71,7 +72,7 @@ class WindowKills:
             "rounds, all equal to the undisturbed one": len(self.rounds),
             "kills of each": self.rounds,
             "trainer at work, and not disturbed": self.alive,
-            "job without a process, started by the next window": self.unborn,
+            "trainer just starting, or to be started by the next window": self.unborn,
             "unfinished files left by kills, gone at the end": self.drafts,
         }
 
@@ -168,6 +169,9 @@ def kill_windows(
         check_sound(study, database)
         job = _only_job(study)
         read_outcome(job).check_equals(wanted)
+        if job.view().attempts != 1:
+            msg = f"the trainer began {job.view().attempts} times, nobody killed it"
+            raise DifferenceError(msg)
         if remembered_model(study) != study / "models" / "small-study-v1":
             msg = f"the model in use is {remembered_model(study)}"
             raise DifferenceError(msg)
