@@ -74,7 +74,9 @@ class Prefetcher(Generic[Batch]):
             now = torch.cuda.current_stream(self._device)
             now.wait_event(ready)
             for part in batch:
-                part.record_stream(now)
+                # Patches of scans are drawn on the CPU, where there are no streams.
+                if part.device.type == "cuda":
+                    part.record_stream(now)
         return batch
 
     def _make(self, step: int) -> tuple[Batch, torch.cuda.Event | None]:
