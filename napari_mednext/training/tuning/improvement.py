@@ -64,7 +64,7 @@ __all__ = ["Improvement"]
 
 _LOG = logging.getLogger(__name__)
 #: Patches that are looked at while a network learns.
-_WATCHED = 6
+_WATCHED = 4
 #: Held-out patients from which one can be spared to say when to stop.
 _ENOUGH_TO_SPARE = 3
 

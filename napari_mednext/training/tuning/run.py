@@ -34,8 +34,10 @@ __all__ = ["Ending", "Told", "TuningRun"]
 
 #: Validations without a better one after which a training may stop early.
 PATIENCE = 6
-#: So many looks at the validation patches in a training.
+#: So many looks at the validation patches in a training, and updates between two of
+#: them at least.
 LOOKS = 10
+_LEAST_BETWEEN = 5
 #: Seconds between two checkpoints, at least; and at most a share of the time.
 _SAVE_S = 20.0
 _SAVE_SHARE = 0.05
@@ -215,7 +217,7 @@ class TuningRun:
     def _train(self) -> tuple[Ending, str]:
         """Do the updates that are left; say how it ended, and why if unusual."""
         tuner, last = self._tuner, self._schedule.steps
-        look_every = max(1, last // LOOKS)
+        look_every = max(_LEAST_BETWEEN, last // LOOKS)
         interval = _Interval()
         if tuner.step == 0:
             self._look()
