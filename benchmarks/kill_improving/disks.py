@@ -29,6 +29,8 @@ __all__ = ["FULL", "Fill", "fill_disks"]
 
 _PATIENCE_S = 300.0
 _SIZE = "256m"
+#: What is taken before: a phase may be over before a large disk is full.
+_BALLAST = 216 * 2**20
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ def _try_out(
 ) -> dict[str, Any]:
     job = place.start(place.copy("full", disk))
     process = process_of(job)
+    (disk / "ballast").write_bytes(bytes(_BALLAST))
     moment = Moment(fill.phase, fill.share * course.seconds[fill.phase])
     phase = course.wait(moment, job.path / "events.jsonl", 0, process.is_running)
     filler = disk / "filler"

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import logging
 import os
 import re
@@ -72,10 +73,12 @@ def models_locked(models: Path, *, patience_s: float | None = None) -> Iterator[
         lock = CaseLock(models / ".lock")
     except OSError as error:
         cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
+        remedy = "check the permissions, or move the study to a disk that knows locks"
+        if cause.errno == errno.ENOSPC:
+            remedy = "make room, then try again"
         msg = (
             "the versions of a study must be locked while they change, but the system "
-            f"refuses it in {str(models)!r} ({cause.strerror or cause}): check the "
-            "permissions, or move the study to a disk that knows locks"
+            f"refuses it in {str(models)!r} ({cause.strerror or cause}): {remedy}"
         )
         raise StorageError(msg) from error
     while not lock.take():
