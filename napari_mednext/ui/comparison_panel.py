@@ -184,7 +184,7 @@ class ComparisonPanel(QWidget):
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         header.setMinimumSectionSize(40)
-        for column, width in ((1, 46), (2, 40), (3, 50), (4, 96)):
+        for column, width in ((1, 46), (2, 38), (3, 50), (4, 104)):
             header.resizeSection(column, width)
 
     def _on_comparison(self) -> None:

@@ -83,8 +83,9 @@ def change_pictures(
 ) -> tuple[ChangePicture, ...]:
     """Draw the places where the answers differ most, the largest first.
 
-    A place is a connected piece of differing voxels. Shown is the slice with most of
-    it, perpendicular to the axis with the largest spacing.
+    A place is a connected piece of differing voxels, in the box of what is known:
+    models are asked there only, and elsewhere an answer may be empty. Shown is the
+    slice with most of it, perpendicular to the axis with the largest spacing.
 
     Parameters
     ----------
@@ -102,7 +103,11 @@ def change_pictures(
     """
     places = []
     for number, case in enumerate(cases):
-        pieces, found = ndimage.label(case.before != case.after)
+        asked = ndimage.find_objects(case.known.astype(np.uint8))
+        if not asked:
+            continue
+        inside = asked[0]
+        pieces, found = ndimage.label(case.before[inside] != case.after[inside])
         if not found:
             continue
         sizes = np.bincount(pieces.reshape(-1))[1:]
@@ -110,7 +115,11 @@ def change_pictures(
         for piece in np.argsort(-sizes, kind="stable")[:_A_CASE]:
             box = boxes[piece]
             mask = pieces[box] == piece + 1
-            places.append((int(sizes[piece]), number, box, mask))
+            moved = tuple(
+                slice(part.start + whole.start, part.stop + whole.start)
+                for part, whole in zip(box, inside, strict=True)
+            )
+            places.append((int(sizes[piece]), number, moved, mask))
     places.sort(key=lambda place: (-place[0], place[1]))
     return tuple(
         _picture(cases[number], labels, voxels, box, mask)

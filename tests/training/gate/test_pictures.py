@@ -25,7 +25,7 @@ def case(spacing=(1.0, 1.0, 3.0), scan=True):
     after[30:33, 40:43, 20:23] = 1
     after[35, 80, 30] = 2
     known = np.ones(SHAPE, bool)
-    known[:, 70:] = False
+    known[:, 70:-1] = False
     grey = rng.normal(100, 20, SHAPE) if scan else None
     return GateCase("c", "corrected", before, known, before, after, spacing, scan=grey)
 
@@ -90,3 +90,18 @@ def test_the_largest_places_of_all_cases_at_most_two_of_one(tmp_path):
 def test_equal_answers_have_no_picture():
     same = replace(case(), after=case().before)
     assert change_pictures([same], LABELS) == ()
+
+
+def test_where_no_model_was_asked_is_no_change():
+    whole = case()
+    known = np.zeros(SHAPE, bool)
+    known[28:36] = True
+    after = np.where(known, whole.after, 0).astype(np.uint8)
+    shown = change_pictures([replace(whole, known=known, after=after)], LABELS)
+    assert [picture.voxels for picture in shown] == [27, 1]
+    picture = shown[0]
+    assert picture.index == picture.centre[picture.axis]
+    z, y, x = picture.centre
+    assert after[z, y, x] == 1
+    nothing = replace(whole, known=np.zeros(SHAPE, bool))
+    assert change_pictures([nothing], LABELS) == ()
