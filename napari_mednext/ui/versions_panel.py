@@ -43,6 +43,8 @@ _PATH = int(Qt.ItemDataRole.UserRole)
 _ROW_HEIGHT = 24
 #: Of a time, so many letters are the day.
 _DATE = 10
+#: Bytes that are not shown as 0 MB.
+_WORTH_TELLING = 500_000
 _MADE_FOR_NNUNET = "nnunet"
 
 
@@ -168,11 +170,14 @@ class VersionsPanel(QWidget):
             if str(version.path) == wanted or (not wanted and version.is_current):
                 self.tree.setCurrentItem(item)
         self.tree.expandAll()
-        parts = [f"{name} {gigabytes(count)}" for name, count in use.items() if count]
+        parts = [
+            f"{name} {gigabytes(count)}"
+            for name, count in use.items()
+            if count >= _WORTH_TELLING
+        ]
         whole = gigabytes(sum(use.values()))
-        self.disk.setText(
-            f"The study takes {whole}: {', '.join(parts)}." if use else ""
-        )
+        told = f": {', '.join(parts)}" if parts else ""
+        self.disk.setText(f"The study takes {whole}{told}." if use else "")
         self._refresh()
 
     def _refresh(self) -> None:
