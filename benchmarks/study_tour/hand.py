@@ -37,12 +37,17 @@ class Hand:
                 return
             time.sleep(0.002)
 
-    def until(self, condition: Callable[[], object], what: str) -> float:
+    def until(
+        self,
+        condition: Callable[[], object],
+        what: str,
+        patience_s: float = PATIENCE_S,
+    ) -> float:
         """Let the window work until a condition holds; return the seconds it took."""
         start_s = time.monotonic()
         while not condition():
-            if time.monotonic() - start_s > PATIENCE_S:
-                msg = f"waited {PATIENCE_S:g} s in vain for {what}"
+            if time.monotonic() - start_s > patience_s:
+                msg = f"waited {patience_s:g} s in vain for {what}"
                 raise TimeoutError(msg)
             QApplication.processEvents()
             time.sleep(0.002)
