@@ -81,15 +81,19 @@ def _both(options: argparse.Namespace) -> int:
 def _judge(found: dict[str, Any]) -> int:
     """Say whether the round went as it must."""
     actions = [*found["first"]["actions"], *found["second"]["actions"]]
+    actions.remove("Roll back")  # of a round that was for nothing
     before = found["first"]["old model on the second case, Dice"]
     after = found["second"]["new model on the second case, Dice"]
     print(
         f"actions of a round, corrections aside: {len(actions)} ({', '.join(actions)})"
     )
     print(f"lesion on a person that nobody corrected: {before} -> {after}")
-    is_good = len(actions) <= MOST_ACTIONS and after["lesion"] > before["lesion"]
+    verdict = found["second"]["verdict"]
+    print(f"verdict of the gate: {verdict}")
+    is_short = len(actions) <= MOST_ACTIONS
+    is_better = verdict == "better" and after["lesion"] > before["lesion"]
     is_alive = found["job after the window was closed"]["alive"]
-    return int(not (is_good and is_alive))
+    return int(not (is_short and is_better and is_alive))
 
 
 def _part(options: argparse.Namespace) -> None:
