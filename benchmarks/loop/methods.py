@@ -42,7 +42,7 @@ class Budget:
 
     steps: int = 150
     patch: tuple[int, int, int] = (48, 64, 48)
-    patch_share: float = 0.75
+    patch_share: float = 1.0
     seed: int = 0
     gate: str = "none"
 

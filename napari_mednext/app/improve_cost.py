@@ -116,7 +116,7 @@ def improvement_cost(
     kwargs = dict(model.plan.arch_kwargs)
     if settings.kernel_size is not None:
         kwargs["kernel_size"] = settings.kernel_size
-    patch = settings.patch_of(model.plan.patch_size, device, 16)
+    patch = settings.patch_of(model.plan.patch_size, 16)
     try:
         shape = NetworkShape.from_kwargs(kwargs, channels=channels, heads=classes)
     except MednextError:

@@ -50,10 +50,10 @@ class ImproveSettings(Settings):
     """What the training starts from: the current version of the model, or the model
     that its versions descend from."""
 
-    learning_rate: Annotated[float, Range(1e-7, 1.0)] = 1e-3
+    learning_rate: Annotated[float, Range(1e-7, 1.0)] = 3e-4
     """Peak learning rate of AdamW, reached after the warm-up."""
 
-    head_rate: Annotated[float, Range(0.1, 100.0)] = 10.0
+    head_rate: Annotated[float, Range(0.1, 100.0)] = 5.0
     """Learning rate of the output heads, as a multiple of that of all else."""
 
     weight_decay: Annotated[float, Range(0.0, 1.0)] = 1e-2
@@ -69,9 +69,10 @@ class ImproveSettings(Settings):
     batch_size: Annotated[int, Range(1, 64)] = 1
     """Patches an update."""
 
-    patch_share: Annotated[float | None, Range(0.25, 1.0)] = None
-    """Edge of the training patch as a share of the model's; when empty, all of it on
-    a GPU and three quarters on a CPU."""
+    patch_share: Annotated[float, Range(0.25, 1.0)] = 1.0
+    """Edge of the training patch as a share of the model's. Less saves time and memory,
+    but the network normalises over its patch: what it learns on small ones is little
+    use on the tiles of a segmentation."""
 
     augment: bool = True
     """Turn, scale, blur and brighten the patches at random, as nnU-Net does."""
@@ -139,17 +140,13 @@ class ImproveSettings(Settings):
         gpu, cpu = PRESET_MINUTES[self.effort]
         return cpu if device_kind == "cpu" else gpu
 
-    def patch_of(
-        self, patch: tuple[int, ...], device_kind: str, multiple: int
-    ) -> tuple[int, ...]:
+    def patch_of(self, patch: tuple[int, ...], multiple: int) -> tuple[int, ...]:
         """Return the training patch for a model's own.
 
         Parameters
         ----------
         patch : tuple of int
             The model's, voxels.
-        device_kind : str
-            "cpu" or another.
         multiple : int
             Of which every edge is one; no edge falls below twice that.
 
@@ -158,11 +155,8 @@ class ImproveSettings(Settings):
         tuple of int
             No edge is longer than the model's.
         """
-        share = self.patch_share
-        if share is None:
-            share = 0.75 if device_kind == "cpu" else 1.0
         least = 2 * multiple
         return tuple(
-            min(edge, max(least, round(edge * share / multiple) * multiple))
+            min(edge, max(least, round(edge * self.patch_share / multiple) * multiple))
             for edge in patch
         )

@@ -132,9 +132,9 @@ def test_a_full_disk_is_refused_and_leaves_nothing(tmp_path, model, here, monkey
 @pytest.mark.parametrize(
     ("count", "slices", "scheme", "judged"),
     [
-        (4, None, "hold-out", 1),
+        pytest.param(4, None, "hold-out", 1, marks=pytest.mark.slow),
         (2, None, "leave-one-out", 2),
-        (1, None, "blocks", 3),
+        pytest.param(1, None, "blocks", 3, marks=pytest.mark.slow),
         (1, (1, 5, 9), "none", 0),
     ],
 )
@@ -161,6 +161,7 @@ def test_an_improvement_from_beginning_to_end(
         assert list((job.path / "examples").glob("*.png"))
 
 
+@pytest.mark.slow
 def test_it_gets_better_at_what_was_corrected(tmp_path, model, here):
     settings = dataclasses.replace(FAST, steps=150, distill_weight=0.0)
     with make_study(tmp_path, 4) as study:
@@ -183,6 +184,7 @@ def test_the_same_seed_gives_the_same_weights(tmp_path, model, here):
     assert not all(torch.equal(first[name], different[name]) for name in first)
 
 
+@pytest.mark.slow
 def test_people_go_on_painting_while_it_runs(tmp_path, model, here):
     """The job learns what was there when it began."""
     with make_study(tmp_path, 4) as study:
@@ -195,6 +197,7 @@ def test_people_go_on_painting_while_it_runs(tmp_path, model, here):
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.slow
 def test_what_was_learned_is_replayed_and_who_judged_judges_again(
     tmp_path, model, here
 ):
@@ -233,6 +236,7 @@ def test_a_new_label_gets_a_head_and_the_old_ones_keep_theirs(tmp_path, here):
     assert made.labels.colors[3] == LABELS.colors[2]
 
 
+@pytest.mark.slow
 def test_a_second_channel_and_larger_kernels(tmp_path, here):
     model = write_model(tmp_path / "m")
     settings = dataclasses.replace(FAST, kernel_size=5, steps=2)
@@ -299,6 +303,7 @@ def test_labels_that_lie_elsewhere_are_told(tmp_path, model, here):
     assert view.message.count("\n") == 0
 
 
+@pytest.mark.slow
 def test_a_job_in_a_process_of_its_own(tmp_path, model):
     settings = dataclasses.replace(FAST, steps=2)
     with make_study(tmp_path, 2) as study:

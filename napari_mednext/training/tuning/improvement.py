@@ -334,7 +334,7 @@ class Improvement:
             return known
         settings, kind = self.settings, self.device.type
         patch = self.order.patch or settings.patch_of(
-            self.start.plan.patch_size, kind, self._multiple()
+            self.start.plan.patch_size, self._multiple()
         )
         checkpointing = self.order.checkpointing
         seconds = 0.0
