@@ -58,7 +58,8 @@ def test_a_training_that_is_done_is_not_done_again(tmp_path, whole):
 
 def test_it_learns(tmp_path):
     listener = Listener()
-    run(tmp_path / "final.pt", listener, made=tuner(steps=60, weight=0.0)).run()
+    made = tuner(steps=60, weight=0.0, rate=2e-2)
+    run(tmp_path / "final.pt", listener, made=made).run()
     losses = [e["loss"] for e in listener.events if e["event"] == "step"]
     assert losses[-1] < 0.6 * losses[0]
 
