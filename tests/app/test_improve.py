@@ -172,6 +172,7 @@ def test_it_gets_better_at_what_was_corrected(tmp_path, model, here):
     assert verdict.after > verdict.before + 0.3
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights(tmp_path, model, here):
     with make_study(tmp_path, 4) as study:
         jobs = [start_improve(study, FAST, model=model.path) for _ in range(2)]
@@ -225,6 +226,7 @@ def test_what_was_learned_is_replayed_and_who_judged_judges_again(
     }
 
 
+@pytest.mark.slow
 def test_a_new_label_gets_a_head_and_the_old_ones_keep_theirs(tmp_path, here):
     model = write_model(tmp_path / "one", labels=("dark", "other"))
     with make_study(tmp_path, 2) as study:

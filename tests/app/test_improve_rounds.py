@@ -134,6 +134,7 @@ def test_names_of_cases_do_not_leave_with_the_verdict():
     assert isinstance(GateReport(left, (), "").to_dict(), dict)
 
 
+@pytest.mark.slow
 def test_a_stand_in_that_was_stopped_does_not_judge(tmp_path, model, monkeypatch):
     """It has hardly left the old model, so it would always be the same."""
     settings = dataclasses.replace(FAST, steps=4)
@@ -156,6 +157,7 @@ def test_a_stand_in_that_was_stopped_does_not_judge(tmp_path, model, monkeypatch
         assert view.result["verdict"] == "unproven"
 
 
+@pytest.mark.slow
 def test_a_study_that_was_moved_meanwhile_is_gone_on_with(tmp_path, model):
     with make_study(tmp_path, 1) as study:
         inside = study.path / "models" / "small"

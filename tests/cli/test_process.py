@@ -95,6 +95,7 @@ def test_interrupt_while_loading(scans, model, tmp_path):
     assert not [path for path in out.iterdir() if path.name != "a.nii.gz"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 def test_terminate_while_segmenting(scans, model, tmp_path):
     """What is saved stays, and is in the document; nothing else is there."""

@@ -140,6 +140,7 @@ def test_other_maps_do_not_go_on_with_a_run(tmp_path, maps, table, settings):
     assert TrainingRun(tmp_path, maps, titled, settings).steps_done == 1
 
 
+@pytest.mark.slow
 def test_minutes_decide_the_steps_once(
     tmp_path, folder, table_path, settings, monkeypatch
 ):

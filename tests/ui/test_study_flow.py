@@ -431,7 +431,6 @@ class TestClosing:
         self, bench, tmp_path, monkeypatch
     ):
         (tmp_path / "other").mkdir()
-        (tmp_path / "other").mkdir()
         other = make_study(tmp_path / "other")
         bench.rest()
         late, read, desk = threading.Event(), threading.Event(), bench.flow.desk

@@ -30,7 +30,9 @@ class Killed(BaseException):
     """Ends a training at once."""
 
 
-@pytest.mark.parametrize("at", [1, 5, 11])
+@pytest.mark.parametrize(
+    "at", [5, *(pytest.param(at, marks=pytest.mark.slow) for at in (1, 11))]
+)
 def test_a_killed_training_ends_with_the_same_weights(tmp_path, monkeypatch, whole, at):
     monkeypatch.setattr(run_module, "_SAVE_S", 0.0)
     monkeypatch.setattr(run_module, "_SAVE_SHARE", 1e9)
@@ -56,6 +58,7 @@ def test_a_training_that_is_done_is_not_done_again(tmp_path, whole):
     assert same(again.weights(), whole)
 
 
+@pytest.mark.slow
 def test_it_learns(tmp_path):
     listener = Listener()
     made = tuner(steps=60, weight=0.0, rate=2e-2)
@@ -126,6 +129,7 @@ def test_a_loss_that_was_never_finite_is_an_error(tmp_path):
         run(tmp_path / "final.pt", draw=poisoned).run()
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_nothing_until_the_end(tmp_path, monkeypatch, whole):
     monkeypatch.setattr(run_module, "_SAVE_S", 0.0)
     monkeypatch.setattr(run_module, "_SAVE_SHARE", 1e9)
