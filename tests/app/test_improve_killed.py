@@ -9,11 +9,10 @@ from benchmarks.kill_improving.windows import kill_windows, undisturbed_window
 from napari_mednext.app.improve_run import _clear_drafts
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    scratch = tmp_path_factory.mktemp("killed")
-    with environment(scratch):
-        yield Place(scratch)
+@pytest.fixture
+def place(tmp_path):
+    with environment(tmp_path):
+        yield Place(tmp_path)
 
 
 @pytest.mark.slow
