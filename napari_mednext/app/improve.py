@@ -5,7 +5,6 @@ Nothing here needs torch: the training is a process of its own.
 
 from __future__ import annotations
 
-import logging
 import re
 import shutil
 from dataclasses import dataclass
@@ -42,7 +41,6 @@ __all__ = [
     "start_improve",
 ]
 
-_LOG = logging.getLogger(__name__)
 Role = Literal["train", "hold-out", "replay"]
 
 #: With fewer reviewed voxels there is nothing to learn.
@@ -50,7 +48,6 @@ FEWEST_REVIEWED = 200
 #: Cases that were learned before and are learned again, at most: the newest.
 _MOST_REPLAYED = 20
 _UNSAFE = re.compile(r"[^A-Za-z0-9]+")
-_VERSION = re.compile(r"(-v\d+)?(-\d+)?$")
 _GIB = 2**30
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_mednext.correction.annotation import Annotation
 from napari_mednext.labels import LabelSet
+from napari_mednext.labels.labelset import label_key
 from napari_mednext.study import ActivityClock, Case, CaseLock, ModelVersion
 
 if TYPE_CHECKING:
@@ -183,9 +184,9 @@ def renumbered(
     tuple of str
         Names that the study does not have; they became background.
     """
-    wanted = {label.name.casefold(): label.value for label in labels}
+    wanted = {label_key(label.name): label.value for label in labels}
     table = {
-        value: wanted.get(name.casefold(), 0) for value, name in names.items() if value
+        value: wanted.get(label_key(name), 0) for value, name in names.items() if value
     }
     missing = tuple(names[value] for value, to in table.items() if to == 0)
     if all(value == to for value, to in table.items()):

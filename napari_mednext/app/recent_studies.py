@@ -12,27 +12,15 @@ import os
 from pathlib import Path
 
 from napari_mednext.formats.placing import placed
+from napari_mednext.jobs.turns import state_folder
 
-__all__ = ["STATE_VARIABLE", "is_study", "recent", "remember", "state_folder"]
+__all__ = ["is_study", "recent", "remember"]
 
 _LOG = logging.getLogger(__name__)
 _SCHEMA = 1
 _NAME = "recent_studies.json"
 #: More are not worth a look; the oldest go.
 _KEPT = 50
-
-#: Environment variable with another place for what the program remembers of its use.
-STATE_VARIABLE = "NAPARI_MEDNEXT_STATE"
-
-
-def state_folder() -> Path:
-    """Return where the program remembers its use; the folder need not exist yet."""
-    chosen = os.environ.get(STATE_VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser()
-    import platformdirs
-
-    return platformdirs.user_state_path("napari-mednext", appauthor=False)
 
 
 def remember(study: str | Path) -> None:

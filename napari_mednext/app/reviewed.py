@@ -141,8 +141,8 @@ def _counts(
     _provenance_stamp: tuple[int, int],
 ) -> _Counts:
     """Read both files, once for each time that they were written."""
-    spacing = open_volume(provenance).grid.spacing
-    sources = _mask(provenance)
+    volume = open_volume(provenance)
+    spacing, sources = volume.grid.spacing, _whole(volume.array[0])
     known = _known(sources)
     drawn = (sources & SOURCE_BITS) == _PERSON
     digest = hashlib.sha256(labels.read_bytes() + provenance.read_bytes())
@@ -164,7 +164,11 @@ def _known(provenance: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _mask(path: Path) -> NDArray[Any]:
-    array = open_volume(path).array[0]
+    return _whole(open_volume(path).array[0])
+
+
+def _whole(array: NDArray[Any]) -> NDArray[Any]:
+    """Return label values as the smallest unsigned type that holds them."""
     kind = np.uint8 if array.max(initial=0) <= np.iinfo(np.uint8).max else np.uint16
     mask: NDArray[Any] = array.astype(kind, copy=False)
     return mask

@@ -40,7 +40,7 @@ def state_folder() -> Path:
     """Return the folder in which the processes of a user meet; it may be missing."""
     named = os.environ.get("NAPARI_MEDNEXT_STATE")
     if named:
-        return Path(named)
+        return Path(named).expanduser()
     import platformdirs
 
     return platformdirs.user_state_path("napari-mednext", appauthor=False)

@@ -11,7 +11,12 @@ from napari_mednext.labels.palette import default_color
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["Label", "LabelSet", "default_color"]
+__all__ = ["Label", "LabelSet", "default_color", "label_key"]
+
+
+def label_key(name: str) -> str:
+    """Return what two names share that mean one label: case and outer spaces do not."""
+    return name.strip().casefold()
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from napari_mednext.errors import InputError, StorageError
 from napari_mednext.jobs import Job, JobState, run_job
 from napari_mednext.labels import LabelSet
 from napari_mednext.models import ModelFolder
-from napari_mednext.study import CaseState, Study
+from napari_mednext.study import CaseState
 from tests.app.improve_parts import FAST, LABELS, correct, make_study, write_model
 
 
@@ -158,7 +158,7 @@ def test_an_improvement_from_beginning_to_end(
         assert made.card.metrics["gate"]["outcome"] == view.result["verdict"]
         kinds = [event["event"] for event in job.events()[0]]
         assert {"phase", "plan", "start", "step", "validation", "end"} <= set(kinds)
-        assert list((job.path / "examples").glob("*.png"))
+        assert list((job.path / "examples" / "final").glob("*.png"))
 
 
 @pytest.mark.slow
@@ -313,4 +313,3 @@ def test_a_job_in_a_process_of_its_own(tmp_path, model):
         view = job.wait(timeout_s=120)
     assert view.state is JobState.DONE, job.log_tail()
     assert np.isfinite(view.result["peak_rss"])
-    assert Study.open(study.path).close() is None

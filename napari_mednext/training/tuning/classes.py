@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_mednext.errors import InputError
+from napari_mednext.labels.labelset import label_key
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -129,10 +130,10 @@ def class_map(model: LabelSet, study: LabelSet) -> ClassMap:
         raise InputError(msg)
     names = [label.name for label in model]
     colors = [label.color for label in model]
-    head_of = {_key(name): head for head, name in enumerate(names, start=1)}
+    head_of = {label_key(name): head for head, name in enumerate(names, start=1)}
     known, heads = len(names) + 1, {}
     for label in study:
-        key = _key(label.name)
+        key = label_key(label.name)
         if key not in head_of:
             names.append(label.name)
             colors.append(label.color)
@@ -153,7 +154,3 @@ def class_map(model: LabelSet, study: LabelSet) -> ClassMap:
     used = set(heads.values())
     unlabelled = tuple(k for k in range(1, known) if k not in used)
     return ClassMap(tuple(names), tuple(colors), known, heads, unlabelled)
-
-
-def _key(name: str) -> str:
-    return name.strip().casefold()

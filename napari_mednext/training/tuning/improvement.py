@@ -8,7 +8,7 @@ early keeps what it learned; the trainings that stand in for it follow.
 from __future__ import annotations
 
 import dataclasses
-import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,7 +48,7 @@ from napari_mednext.training.tuning.student import (
     make_student,
     student_kwargs,
 )
-from napari_mednext.training.tuning.tuner import Batch, Tuner
+from napari_mednext.training.tuning.tuner import Batch, Student, Tuner
 from napari_mednext.training.tuning.watching import Watch
 
 if TYPE_CHECKING:
@@ -62,7 +62,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Improvement"]
 
-_LOG = logging.getLogger(__name__)
 #: Patches that are looked at while a network learns.
 _WATCHED = 4
 #: Held-out patients from which one can be spared to say when to stop.
@@ -86,6 +85,7 @@ class Improvement:
         self._worker = worker
         self._folder: Path = worker.path
         self._is_stopped = False
+        self._done = self._total = 0
         self._tuner: Tuner | None = None
         self.device = torch.device(resolve_device(order.settings.device))
         self.teacher = ModelFolder.open(order.model)
@@ -120,8 +120,7 @@ class Improvement:
         folds = [fold for fold in split.folds if not fold.is_final]
         plan = self._step_plan(cases, split, len(folds))
         self._total = plan.final + plan.fold * len(folds)
-        self._done, self._step_s = 0, plan.seconds_per_step
-        self._pace = Pace(self._step_s)
+        self._pace = Pace(plan.seconds_per_step)
         judge = Judge(self.order, self._folder, str(self.device), self._check)
         candidate = self._learn("final", cases, split, None, plan)
         self._done += plan.final
@@ -163,7 +162,7 @@ class Improvement:
             "scheme": split.scheme,
             "device": self.device.type,
             "planned_step_s": self.order.planned_step_s,
-            "seconds_per_step": self._step_s,
+            "seconds_per_step": plan.seconds_per_step,
             "steps": plan.final,
             "peak_rss": peak_rss(),
         }
@@ -269,7 +268,7 @@ class Improvement:
         split: Split,
         fold: Fold | None,
         patch: tuple[int, ...],
-    ) -> tuple[PatchSampler, PatchSampler | None, str]:
+    ) -> tuple[PatchSampler, PatchSampler, str]:
         """Return what is learned from, what is watched, and what to call that."""
         if fold is None:
             learning = self._sampler(
@@ -311,7 +310,7 @@ class Improvement:
         spared = person[final.judged[0]]
         return tuple(name for name in final.judged if person[name] == spared)
 
-    def _student(self, checkpointing: str) -> Any:
+    def _student(self, checkpointing: str) -> Student:
         torch.manual_seed(self.settings.seed)
         return make_student(
             self.start,
@@ -343,7 +342,8 @@ class Improvement:
             sampler, _, _ = self._samplers(cases, split, None, patch)
             draw = self._drawing(sampler)
             trial = StepPlan(10, 5, 0, 0, patch, checkpointing)
-            tuner = self._new_tuner(trial, draw, is_final=True)
+            # Where new heads come from takes time to find and costs an update nothing.
+            tuner = self._tuner_of(self._student(checkpointing), {}, trial)
             seconds = measured_step_s(tuner, draw)
         final, fold = plan_steps(
             settings,
@@ -376,11 +376,8 @@ class Improvement:
     def _new_tuner(
         self, plan: StepPlan, draw: Callable[[int], Batch], *, is_final: bool
     ) -> Tuner:
-        student, weight = (
-            self._student(plan.checkpointing),
-            self.settings.distill_weight,
-        )
-        origins = {}
+        student = self._student(plan.checkpointing)
+        origins: dict[int, dict[int, float]] = {}
         if student.teacher is not None and self.classes.count > self.classes.known:
             # Some patches are asked: on a CPU beside a GPU that would take minutes.
             teacher = student.teacher.to(self.device)
@@ -396,10 +393,20 @@ class Improvement:
 
             origins = find_origins(self.classes, draw, ask)
             seed_new_heads(student.network, origins)
+        return self._tuner_of(student, origins, plan, is_final=is_final)
+
+    def _tuner_of(
+        self,
+        student: Student,
+        origins: Mapping[int, Mapping[int, float]],
+        plan: StepPlan,
+        *,
+        is_final: bool = True,
+    ) -> Tuner:
         return Tuner(
             student,
             self.settings.train,
-            Objective(self.classes, weight, origins),
+            Objective(self.classes, self.settings.distill_weight, origins),
             plan.schedule(self.settings, is_final=is_final),
             self.settings.weight_decay,
             self.device,
@@ -434,19 +441,16 @@ class Improvement:
         draw = self._drawing(learning)
         tuner = self._tuner = self._new_tuner(plan, draw, is_final=fold is None)
         begin = tuner.weights()
-        watch = None
-        if watched is not None:
-            patches = [watched.draw(0, index) for index in range(_WATCHED)]
-            watch = Watch(patches, self.classes)
+        patches = [watched.draw(0, index) for index in range(_WATCHED)]
         run = TuningRun(
             name,
             tuner,
             draw,
             plan.schedule(self.settings, is_final=fold is None),
             self._folder / "checkpoints" / f"{slug}.pt",
-            Told(self._worker.tell, self._on_step, self._keep_picture),
+            Told(self._worker.tell, self._on_step, partial(self._keep_picture, slug)),
             self.device,
-            watch=watch,
+            watch=Watch(patches, self.classes),
             stop_early=fold is None and bool(self._spared(split)),
             facts={
                 "classes": list(self.classes.names),
@@ -505,12 +509,10 @@ class Improvement:
     # -- who is told and who commands -----------------------------------------
 
     def _say(self, phase: str, text: str) -> None:
-        self._phase = phase
         self._worker.tell("phase", phase=phase, text=text)
-        done = getattr(self, "_done", 0)
         # Steps count on through all trainings, so lists show them as one phase.
         shown = phase if phase == "training" else text
-        self._worker.progress(done, getattr(self, "_total", 0), phase=shown)
+        self._worker.progress(self._done, self._total, phase=shown)
         self._check()
 
     def _check(self) -> None:
@@ -545,10 +547,10 @@ class Improvement:
         if self._tuner is not None and self.device.type != "cpu":
             self._tuner.move(self.device)
 
-    def _keep_picture(self, step: int, png: bytes) -> None:
-        name = f"examples/step_{step:06d}.png"
+    def _keep_picture(self, slug: str, step: int, png: bytes) -> None:
+        name = f"examples/{slug}/step_{step:06d}.png"
         path = self._folder / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         with placed(path) as draft:
             draft.write_bytes(png)
         self._worker.tell("examples", step=step, file=name)

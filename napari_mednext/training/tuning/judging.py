@@ -8,6 +8,7 @@ import numpy as np
 
 from napari_mednext.formats import open_volume, save_segmentation
 from napari_mednext.inference import load_model
+from napari_mednext.labels.labelset import label_key
 from napari_mednext.settings import InferenceSettings
 from napari_mednext.training.gate.cases import GateCase
 from napari_mednext.training.gate.comparing import compare_gate
@@ -67,9 +68,7 @@ class Judge:
         self._check = check
         # Mirroring takes twice the time and changes both models' answers alike.
         self._settings = InferenceSettings(mirror=False, device=device)
-        self._value_of = {
-            label.name.strip().casefold(): label.value for label in order.labels
-        }
+        self._value_of = {label_key(label.name): label.value for label in order.labels}
 
     def ask_before(
         self, teacher: ModelFolder, cases: Mapping[str, LearnedCase], split: Split
@@ -253,7 +252,7 @@ class Judge:
         kind = np.uint8 if widest <= np.iinfo(np.uint8).max else np.uint16
         table = np.zeros(highest + 1, kind)
         for label in folder.labels:
-            table[label.value] = self._value_of.get(label.name.strip().casefold(), 0)
+            table[label.value] = self._value_of.get(label_key(label.name), 0)
         return table
 
 

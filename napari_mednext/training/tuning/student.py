@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_mednext.errors import ChannelError, ModelError
+from napari_mednext.labels.labelset import label_key
 from napari_mednext.models.plans import MEDNEXT
 from napari_mednext.network import build, load_weights
 from napari_mednext.network.surgery import enlarge_kernels, widen_heads, widen_stem
@@ -174,8 +175,8 @@ def _is_mednext(folder: ModelFolder) -> bool:
 
 def _head_rows(start: ModelFolder, classes: ClassMap) -> list[int | None]:
     """Return which head of the start each head continues, by name."""
-    own = {label.name.strip().casefold(): label.value for label in start.labels}
-    return [0, *(own.get(name.strip().casefold()) for name in classes.names)]
+    own = {label_key(label.name): label.value for label in start.labels}
+    return [0, *(own.get(label_key(name)) for name in classes.names)]
 
 
 def _with_quiet_heads(

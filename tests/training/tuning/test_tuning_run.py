@@ -4,12 +4,15 @@ import pytest
 import torch
 
 from napari_mednext.errors import ModelError, StorageError
+from napari_mednext.training.schedule import Schedule
 from napari_mednext.training.tuning import checkpoints
 from napari_mednext.training.tuning import run as run_module
+from napari_mednext.training.tuning.losses import Objective
 from napari_mednext.training.tuning.parts import freeze_all_but
 from napari_mednext.training.tuning.run import Ending
+from napari_mednext.training.tuning.tuner import Tuner
 from napari_mednext.training.tuning.watching import Watch
-from tests.training.tuning.toy import CLASSES, CPU, Listener, draw, network, run, tuner
+from tests.training.tuning.toy import CLASSES, CPU, Listener, draw, run, student, tuner
 
 
 def same(a, b):
@@ -190,20 +193,24 @@ def test_a_look_counts_known_voxels_only():
     assert glance.dice["bright"] == pytest.approx(float(dice), abs=1e-4)
 
 
-def test_moving_to_another_device_and_back_changes_nothing():
-    made, other = tuner(), tuner()
-    for step in range(3):
-        made.update(draw(step))
-        other.update(draw(step))
-        other.move(CPU)
-    assert same(made.weights(), other.weights())
+def test_everything_moves_to_another_device():
+    """Nothing may stay on a GPU that somebody else wants."""
+    made = tuner()
+    made.update(draw(0))
+    made.move(torch.device("meta"))
+    modules = (made.network, made.mean, made._teacher)
+    tensors = [each for module in modules for each in module.state_dict().values()]
+    states = made._optimizer.state.values()
+    tensors += [each for state in states for k, each in state.items() if k != "step"]
+    assert {each.device.type for each in tensors} == {"meta"}
+    assert {state["step"].device.type for state in states} == {"cpu"}
 
 
 def test_several_trainings_may_start_from_one_student():
-    base = network().state_dict()
-    assert same(tuner().weights(), tuner().weights())
-    first = tuner()
+    begin, objective = student(), Objective(CLASSES, 0.3)
+    before = {k: v.clone() for k, v in begin.network.state_dict().items()}
+    first = Tuner(begin, "head", objective, Schedule(4, 0, 1e-2, 0.0), 0.0, CPU)
     first.update(draw(0))
-    assert all(
-        torch.equal(base[name], value) for name, value in tuner().weights().items()
-    )
+    assert not same(first.network.state_dict(), before)
+    assert same(begin.network.state_dict(), before)
+    assert all(each.requires_grad for each in begin.network.parameters())
