@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from napari_mednext.app import improve as planning
+from napari_mednext.app import improve_plan
 from napari_mednext.app.chosen_model import remember_model
 from napari_mednext.app.held_out import held_out
 from napari_mednext.app.improve import comparison_of, plan_improve, start_improve
@@ -113,7 +114,7 @@ def test_those_who_judge_are_not_left_out_as_the_oldest(
 ):
     before = roles(plan_improve(study, FAST, model=model.path))
     made = improved(study, model, tmp_path)
-    monkeypatch.setattr(planning, "_MOST_REPLAYED", 1)
+    monkeypatch.setattr(improve_plan, "_MOST_REPLAYED", 1)
     after = roles(plan_improve(study, FAST, model=made.path))
     judges = {name for name, role in before.items() if role == "hold-out"}
     assert {name for name, role in after.items() if role == "hold-out"} == judges
