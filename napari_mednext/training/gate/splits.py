@@ -189,8 +189,9 @@ def split_cases(
     """Decide which cases train and which judge.
 
     Locked patients judge if there are any. Else, of four or more patients with enough
-    reviewed voxels about a quarter is locked; of two or three each is judged by a
-    model that was trained on the others; a single one is cut into parts.
+    reviewed voxels about a quarter is locked, but never all that are new; where nobody
+    can be locked each is judged by a model that was trained on the others; a single
+    patient is cut into parts.
 
     Parameters
     ----------
@@ -228,6 +229,9 @@ def split_cases(
     can_lock = scheme != "leave-one-out" and len(able) >= fewest and len(free) > 1
     if can_lock and not any(person.judges for person in held):
         count = max(1, round(_LOCKED_SHARE * len(able)))
+        if scheme == "auto":
+            # A round in which all that is new judges would have nothing to teach.
+            count = min(count, max(0, len(fresh) - 1))
         held += fresh[:count]
         free = [person for person in free if person not in fresh[:count]]
     folds: tuple[Fold, ...] = ()

@@ -115,11 +115,27 @@ def test_two_or_three_patients_judge_each_other():
 
 def test_patients_that_were_trained_on_are_not_locked():
     cases = [case(f"c{n}", f"P{n}") for n in range(5)]
-    trained = ("P0", "P1", "P3", "P4")
+    trained = ("P0", "P3", "P4")
     split = split_cases(cases, seed=0, locked=(), trained=trained)
-    assert split.locked == {"P2"}
-    everyone = split_cases(cases, seed=0, locked=(), trained=("P2", *trained))
+    assert split.locked < {"P1", "P2"}
+    assert len(split.locked) == 1
+    everyone = split_cases(cases, seed=0, locked=(), trained=("P1", "P2", *trained))
     assert (everyone.scheme, len(everyone.folds)) == ("leave-one-out", 3)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_only_new_patient_teaches(seed):
+    """One new case a round: the fourth must be learned like the three before."""
+    cases = [case(f"c{n}", f"P{n}") for n in range(4)]
+    trained = ("P0", "P1", "P2")
+    split = split_cases(cases, seed=seed, locked=(), trained=trained)
+    assert (split.scheme, split.locked) == ("leave-one-out", frozenset())
+    assert "c3" in split.train
+    assert "c3" in {name for fold in split.folds for name in fold.judged}
+    wanted = split_cases(
+        cases, seed=seed, locked=(), trained=trained, scheme="hold-out"
+    )
+    assert wanted.locked == {"P3"}
 
 
 def test_what_the_user_wants_is_done():
