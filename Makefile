@@ -9,6 +9,7 @@
 #                            the index of its CPU-only builds
 #   ORACLE=0                 leave out the comparison with nnunetv2 and its environment
 #   TESTS="tests/formats"    run only these tests (for make tests)
+#   PROCESSES=1              how many processes share the everyday tests
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -21,6 +22,9 @@ ORACLE_VENV ?= .oracle-venv
 ORACLE ?= 1
 TORCH_ARGS ?=
 TESTS ?=
+PROCESSES ?= 2
+# Tests of one file share what is expensive to make, so they stay together.
+SIDE_BY_SIDE := -n $(PROCESSES) --dist loadfile
 BIN := $(VENV)/bin
 # On a terminal pip shows how far a download is; in a log it only says what failed.
 QUIET := $(shell test -t 2 || echo -q)
@@ -90,7 +94,7 @@ else
 endif
 
 tests: $(VENV)/dev.stamp display
-	scripts/with_display.sh $(BIN)/python -m pytest $(TESTS)
+	scripts/with_display.sh $(BIN)/python -m pytest $(SIDE_BY_SIDE) $(TESTS)
 
 slow: $(VENV)/dev.stamp display
 	scripts/with_display.sh $(BIN)/python -m pytest -m slow

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 import time
 from pathlib import Path
 
-# napari's own test fixtures reset the settings file that this names. Import order
-# matters: napari reads it once.
-os.environ.setdefault(
-    "NAPARI_CONFIG", str(Path(tempfile.mkdtemp(prefix="napari-config-"), "napari.yaml"))
-)
-
-# Trainings and segmentations of all processes of a user meet in this folder.
-os.environ.setdefault("NAPARI_MEDNEXT_STATE", tempfile.mkdtemp(prefix="mednext-state-"))
-
 import numpy as np
 import psutil
 import pytest
+
+import tests.own_place  # noqa: F401 - before napari is
 
 #: How long threads and processes that a test has ended may take to be gone.
 GRACE_S = 5.0
