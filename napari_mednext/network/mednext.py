@@ -167,6 +167,14 @@ class MedNeXt(nn.Module):
         """Return the last decoder output, (n, c, z, y, x) to (n, width, z, y, x)."""
         return self._decode(x)[-1]
 
+    def levels(self, x: Tensor) -> list[Tensor]:
+        """Return what every head sees, full resolution first, each half the one before.
+
+        Those of the heads ``out_0`` to ``out_4``, whether the lower ones are there or
+        not: (n, width, z, y, x), (n, 2 width, z/2, y/2, x/2) and so on.
+        """
+        return self._decode(x)[::-1]
+
     def head(self, features: Tensor) -> Tensor:
         """Return the logits of features: a 1x1x1 convolution, hence linear."""
         logits: Tensor = self._part("out_0")(features)
@@ -180,7 +188,7 @@ class MedNeXt(nn.Module):
         """
         if not (self.deep_supervision and self.training):
             return self.head(self.features(x))
-        outputs = self._decode(x)[::-1]
+        outputs = self.levels(x)
         return [self._part(f"out_{k}")(output) for k, output in enumerate(outputs)]
 
 

@@ -36,6 +36,7 @@ from napari_mednext.training.tuning.losses import Objective
 from napari_mednext.training.tuning.notes import keep_note, kept_note
 from napari_mednext.training.tuning.origins import find_origins, seed_new_heads
 from napari_mednext.training.tuning.pace import Pace
+from napari_mednext.training.tuning.probing import fit_heads
 from napari_mednext.training.tuning.run import Told, TuningRun
 from napari_mednext.training.tuning.sampling import PatchSampler
 from napari_mednext.training.tuning.step_plan import (
@@ -64,6 +65,8 @@ __all__ = ["Improvement"]
 
 #: Patches that are looked at while a network learns.
 _WATCHED = 4
+#: Batches to which new heads are fitted before the network learns.
+_PROBED = 24
 #: Held-out patients from which one can be spared to say when to stop.
 _ENOUGH_TO_SPARE = 3
 
@@ -393,7 +396,20 @@ class Improvement:
 
             origins = find_origins(self.classes, draw, ask)
             seed_new_heads(student.network, origins)
+        if self.settings.probe:
+            network = student.network.to(self.device)
+            batches = map(self._drawn(draw), range(_PROBED))
+            fit_heads(network, self.classes, batches, origins=origins)
         return self._tuner_of(student, origins, plan, is_final=is_final)
+
+    def _drawn(self, draw: Callable[[int], Batch]) -> Callable[[int], Batch]:
+        """Return what draws onto the device, and ends when the job is cancelled."""
+
+        def drawn(step: int) -> Batch:
+            self._check()
+            return Batch(*(part.to(self.device) for part in draw(step)))
+
+        return drawn
 
     def _tuner_of(
         self,

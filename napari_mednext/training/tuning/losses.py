@@ -28,7 +28,13 @@ from napari_mednext.training.tuning.origins import allowed_table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Objective", "coarse_target", "distillation", "partial_dice_cross_entropy"]
+__all__ = [
+    "Objective",
+    "coarse_target",
+    "cost_of_rows",
+    "distillation",
+    "partial_dice_cross_entropy",
+]
 
 
 @dataclass(frozen=True)
@@ -130,6 +136,31 @@ def partial_dice_cross_entropy(
     values = target[known].long()
     if values.numel() == 0:
         return logits.float().sum() * 0.0
+    return cost_of_rows(rows, values, background=background, foreground=foreground)
+
+
+def cost_of_rows(
+    rows: Tensor,
+    values: Tensor,
+    *,
+    background: Sequence[int],
+    foreground: Sequence[int],
+) -> Tensor:
+    """Return soft Dice loss plus cross entropy of known voxels, as rows.
+
+    Parameters
+    ----------
+    rows : (m, k) float32
+        Logits of one voxel or more.
+    values : (m,) int64
+        0, or a head of ``foreground``.
+    background, foreground : sequence of int
+        As in :func:`partial_dice_cross_entropy`.
+
+    Returns
+    -------
+    () float32
+    """
     log_p = F.log_softmax(rows, dim=1)
     log_right = log_p.gather(1, values[:, None])[:, 0]
     if len(background) > 1:
