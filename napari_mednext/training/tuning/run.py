@@ -37,7 +37,7 @@ PATIENCE = 6
 #: So many looks at the validation patches in a training, and updates between two of
 #: them at least.
 LOOKS = 10
-_LEAST_BETWEEN = 5
+_LEAST_BETWEEN = 12
 #: Seconds between two checkpoints, at least; and at most a share of the time.
 _SAVE_S = 20.0
 _SAVE_SHARE = 0.05
