@@ -34,7 +34,7 @@ from napari_mednext.training.tuning.judging import Judge
 from napari_mednext.training.tuning.loading import LearnedCase, load_case
 from napari_mednext.training.tuning.losses import Objective
 from napari_mednext.training.tuning.notes import keep_note, kept_note
-from napari_mednext.training.tuning.origins import find_origins, seed_new_heads
+from napari_mednext.training.tuning.origins import Hearing, hear, seed_new_heads
 from napari_mednext.training.tuning.pace import Pace
 from napari_mednext.training.tuning.probing import fit_heads
 from napari_mednext.training.tuning.run import Told, TuningRun
@@ -346,7 +346,7 @@ class Improvement:
             draw = self._drawing(sampler)
             trial = StepPlan(10, 5, 0, 0, patch, checkpointing)
             # Where new heads come from takes time to find and costs an update nothing.
-            tuner = self._tuner_of(self._student(checkpointing), {}, trial)
+            tuner = self._tuner_of(self._student(checkpointing), Hearing(), trial)
             seconds = measured_step_s(tuner, draw)
         final, fold = plan_steps(
             settings,
@@ -380,27 +380,32 @@ class Improvement:
         self, plan: StepPlan, draw: Callable[[int], Batch], *, is_final: bool
     ) -> Tuner:
         student = self._student(plan.checkpointing)
-        origins: dict[int, dict[int, float]] = {}
-        if student.teacher is not None and self.classes.count > self.classes.known:
-            # Some patches are asked: on a CPU beside a GPU that would take minutes.
-            teacher = student.teacher.to(self.device)
-            channels = list(student.teacher_channels)
-
-            @torch.no_grad()
-            def ask(image: torch.Tensor) -> torch.Tensor:
-                self._check()
-                with autocast(self.device):
-                    answer = teacher(image[:, channels].to(self.device))
-                said = answer if isinstance(answer, torch.Tensor) else answer[0]
-                return said.float()
-
-            origins = find_origins(self.classes, draw, ask)
-            seed_new_heads(student.network, origins)
+        heard = self._heard(student, draw)
+        seed_new_heads(student.network, heard.origins)
         if self.settings.probe:
             network = student.network.to(self.device)
             batches = map(self._drawn(draw), range(_PROBED))
-            fit_heads(network, self.classes, batches, origins=origins)
-        return self._tuner_of(student, origins, plan, is_final=is_final)
+            fit_heads(network, self.classes, batches, origins=heard.origins)
+        return self._tuner_of(student, heard, plan, is_final=is_final)
+
+    def _heard(self, student: Student, draw: Callable[[int], Batch]) -> Hearing:
+        """Return what the old model's answers are worth, where that matters."""
+        has_new = self.classes.count > self.classes.known
+        if student.teacher is None or not (has_new or self.settings.distill_weight):
+            return Hearing()
+        # Some patches are asked: on a CPU beside a GPU that would take minutes.
+        teacher = student.teacher.to(self.device)
+        channels = list(student.teacher_channels)
+
+        @torch.no_grad()
+        def ask(image: torch.Tensor) -> torch.Tensor:
+            self._check()
+            with autocast(self.device):
+                answer = teacher(image[:, channels].to(self.device))
+            said = answer if isinstance(answer, torch.Tensor) else answer[0]
+            return said.float()
+
+        return hear(self.classes, draw, ask)
 
     def _drawn(self, draw: Callable[[int], Batch]) -> Callable[[int], Batch]:
         """Return what draws onto the device, and ends when the job is cancelled."""
@@ -414,7 +419,7 @@ class Improvement:
     def _tuner_of(
         self,
         student: Student,
-        origins: Mapping[int, Mapping[int, float]],
+        heard: Hearing,
         plan: StepPlan,
         *,
         is_final: bool = True,
@@ -422,7 +427,7 @@ class Improvement:
         return Tuner(
             student,
             self.settings.train,
-            Objective(self.classes, self.settings.distill_weight, origins),
+            Objective(self.classes, self.settings.distill_weight, heard),
             plan.schedule(self.settings, is_final=is_final),
             self.settings.weight_decay,
             self.device,

@@ -13,7 +13,6 @@ the Background", CVPR 2020, for adding classes up in both parts.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from napari_mednext.training.losses import SMOOTH, moved
 from napari_mednext.training.tuning.classes import IGNORE_HEAD, ClassMap
-from napari_mednext.training.tuning.origins import allowed_table
+from napari_mednext.training.tuning.origins import Hearing, allowed_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,13 +46,13 @@ class Objective:
         What the heads stand for.
     distill_weight : float
         Of the old model's answer where nobody looked.
-    origins : mapping of int to collection of int
-        What the old model calls each new head; the background where it is missing.
+    heard : Hearing
+        What the old model calls each new head, and how far it is trusted.
     """
 
     classes: ClassMap
     distill_weight: float
-    origins: Mapping[int, Collection[int]] = field(default_factory=dict)
+    heard: Hearing = field(default_factory=Hearing)
 
     def __call__(
         self,
@@ -90,9 +89,7 @@ class Objective:
             total = total + weight * self._partial(logits, thin)
         total = total / sum(weights)
         if teacher is not None and self.distill_weight > 0:
-            mimicry = distillation(
-                finest, teacher, target, self.classes, origins=self.origins
-            )
+            mimicry = distillation(finest, teacher, target, self.classes, self.heard)
             total = total + self.distill_weight * mimicry
         return total
 
@@ -182,8 +179,7 @@ def distillation(
     teacher: Tensor,
     target: Tensor,
     classes: ClassMap,
-    *,
-    origins: Mapping[int, Collection[int]] | None = None,
+    heard: Hearing | None = None,
 ) -> Tensor:
     """Return how far the answer is from the old model's, where that is all there is.
 
@@ -198,16 +194,19 @@ def distillation(
         model gives a class which the study has no label for.
     classes : ClassMap
         What the heads stand for.
-    origins : mapping of int to collection of int, optional
+    heard : Hearing, optional
         What the old model calls each new head: where it says so, the new head's
-        probability counts as that. The background where a head is missing.
+        probability counts as that. The background where a head is missing. And how
+        far it is trusted.
 
     Returns
     -------
     () float32
         Mean Kullback-Leibler divergence from the old model's probabilities, a voxel
-        counting the more the surer the old model is; 0 where no voxel is counted.
+        counting the more the surer the old model is, and by the square of the trust in
+        the class that it says; 0 where no voxel is counted.
     """
+    heard = heard or Hearing()
     counted = target == IGNORE_HEAD
     if classes.unlabelled:
         said = teacher.argmax(1)
@@ -223,7 +222,8 @@ def distillation(
         # At every voxel the class that the old model gives it takes in the new ones
         # that come from it.
         given = log_q.argmax(1, keepdim=True)
-        allowed = allowed_table(classes, origins or {}).to(rows.device)[given[:, 0]]
+        table = allowed_table(classes, heard.origins).to(rows.device)
+        allowed = table[given[:, 0]]
         parts = [
             log_p.gather(1, given),
             log_p[:, old:].masked_fill(~allowed, -torch.inf),
@@ -233,6 +233,9 @@ def distillation(
     q = log_q.exp()
     divergence = (q * (log_q - log_p)).sum(1)
     sureness = 1 + (q * log_q).sum(1) / math.log(old)
+    if heard.trust:
+        trust = log_q.new_tensor(heard.trust).square()
+        sureness = sureness * trust[log_q.argmax(1)]
     return (sureness * divergence).mean()
 
 

@@ -1,40 +1,65 @@
-"""What the old model calls that which is new: background, or a part of an old class.
+"""What the old model's answers are worth to the new one.
 
 Where nobody looked the new model is held to the old one's answer. A new class must be
 allowed there under the name that the old model has for it: a tumour is background or
-brain to it, the thalamus is deep grey matter.
+brain to it, the thalamus is deep grey matter. And an old model that was wrong wherever
+somebody looked is no authority elsewhere: on a scanner that it does not know, holding
+to it is holding to its mistakes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection
 
     from torch import Tensor, nn
 
     from napari_mednext.training.tuning.classes import ClassMap
     from napari_mednext.training.tuning.tuner import Batch
 
-__all__ = ["ALWAYS", "allowed_table", "find_origins", "seed_new_heads"]
+__all__ = ["ALWAYS", "Hearing", "allowed_table", "hear", "seed_new_heads"]
 
-#: Batches that are looked at, until so many hold a new class.
-_BATCHES, _WITH_NEW = 24, 8
+#: Batches that are looked at, until so many hold a new class (or, where there is none,
+#: anything known).
+_BATCHES, _ENOUGH = 24, 8
 #: An old class is an origin of a new one if it had so much of it.
 _LEAST_SHARE = 0.1
 #: Head that a new class may always come from.
 ALWAYS = 0
 #: How much lower than its origin a new class begins, in logits.
 _LESS_SURE = 1.0
+#: So many voxels on which the old model is taken to be right before anything is known.
+_BENEFIT_VOXELS = 500
 
 
-def find_origins(
+@dataclass(frozen=True)
+class Hearing:
+    """What is known of the old model's answers.
+
+    Parameters
+    ----------
+    origins : mapping of int to mapping of int to float
+        New head -> old head -> share of the new one's voxels, of those that count.
+        Empty for a new head that no patch held.
+    trust : tuple of float
+        One an old head: how often the old model was right when it said so, 0..1. Empty
+        where nobody asked; all are trusted then.
+    """
+
+    origins: Mapping[int, Mapping[int, float]] = field(default_factory=dict)
+    trust: tuple[float, ...] = ()
+
+
+def hear(
     classes: ClassMap, draw: Callable[[int], Batch], ask: Callable[[Tensor], Tensor]
-) -> dict[int, dict[int, float]]:
-    """Return which old heads every new head takes its voxels from, and how many.
+) -> Hearing:
+    """Hold the old model's answers against what people said.
 
     Parameters
     ----------
@@ -47,25 +72,25 @@ def find_origins(
 
     Returns
     -------
-    dict of int to dict of int to float
-        One entry a new head: old head -> share of its voxels, of those with a share
-        that counts. Empty for a head that no patch held.
+    Hearing
     """
     known, count = classes.known, classes.count
     table = torch.zeros(count, known, dtype=torch.long)
-    seen = 0
-    for step in range(_BATCHES if count > known else 0):
+    heard = 0
+    for step in range(_BATCHES):
         batch = draw(step)
-        new = (batch.target >= known) & (batch.target < count)
-        if not bool(new.any()):
+        is_known = batch.target < count
+        told = batch.target[is_known].long()
+        if not bool((told >= known).any() if count > known else told.numel()):
             continue
-        said = ask(batch.image).argmax(1).cpu()[new]
-        pairs = batch.target[new].long() * known + said
+        said = ask(batch.image).argmax(1).cpu()[is_known]
+        pairs = told * known + said
         table += torch.bincount(pairs, minlength=count * known).reshape(count, known)
-        seen += 1
-        if seen >= _WITH_NEW:
+        heard += 1
+        if heard >= _ENOUGH:
             break
-    return {head: _origin(table[head]) for head in range(known, count)}
+    origins = {head: _origin(table[head]) for head in range(known, count)}
+    return Hearing(origins, _trust(table, classes, origins))
 
 
 def _origin(row: Tensor) -> dict[int, float]:
@@ -76,6 +101,21 @@ def _origin(row: Tensor) -> dict[int, float]:
     return {k: n / sum(often.values()) for k, n in often.items()}
 
 
+def _trust(
+    table: Tensor, classes: ClassMap, origins: Mapping[int, Collection[int]]
+) -> tuple[float, ...]:
+    """Return how often each old class was right: itself, or a new one made of it."""
+    right = table[: classes.known].diagonal().clone()
+    for old in classes.unlabelled:
+        right[old] += table[0, old]
+    for head, olds in origins.items():
+        for old in olds:
+            right[old] += table[head, old]
+    said = table.sum(0)
+    share = (right + _BENEFIT_VOXELS) / (said + _BENEFIT_VOXELS)
+    return tuple(share.tolist())
+
+
 def allowed_table(classes: ClassMap, origins: Mapping[int, Collection[int]]) -> Tensor:
     """Return where each new head counts as which old one.
 
@@ -84,7 +124,7 @@ def allowed_table(classes: ClassMap, origins: Mapping[int, Collection[int]]) -> 
     classes : ClassMap
         What the heads stand for.
     origins : mapping
-        From :func:`find_origins`; the background is always one.
+        Of :class:`Hearing`; the background is always one.
 
     Returns
     -------
@@ -112,7 +152,7 @@ def seed_new_heads(
     network : nn.Module
         With a head ``out_0`` as MedNeXt has it. Changed in place.
     origins : mapping
-        From :func:`find_origins`.
+        Of :class:`Hearing`.
     """
     state = network.state_dict()
     weight = state.get("out_0.conv_out.weight")

@@ -13,7 +13,7 @@ from napari_mednext.training.tuning.losses import (
     distillation,
     partial_dice_cross_entropy,
 )
-from napari_mednext.training.tuning.origins import allowed_table, find_origins
+from napari_mednext.training.tuning.origins import Hearing, allowed_table, hear
 from napari_mednext.training.tuning.tuner import Batch
 
 IGNORE = IGNORE_HEAD
@@ -102,15 +102,16 @@ def test_a_new_class_may_take_from_its_origin_and_from_nothing_else(origin):
     teacher, target = random_case(6, classes=3, known=0)
     teacher[:, origin] += 20  # what it says everywhere
     log_p = torch.log_softmax(teacher, 1)
-    origins = {3: frozenset({0, origin})}
+    heard = Hearing({3: {0: 0.5, origin: 0.5}})
     for share in (0.0, 0.3, 0.999):
         rest = log_p.clone()
         rest[:, origin] += math.log(1 - share)
         new = log_p[:, origin : origin + 1] + math.log(max(share, 1e-30))
         student = torch.cat([rest, new], 1)
-        loss = distillation(student, teacher, target, classes, origins=origins)
+        loss = distillation(student, teacher, target, classes, heard)
         assert loss.item() == pytest.approx(0, abs=1e-5)
-    other = distillation(student, teacher, target, classes, origins={3: frozenset({1})})
+    only_one = Hearing({3: {1: 1.0}})
+    other = distillation(student, teacher, target, classes, only_one)
     assert origin == 0 or other.item() > 1  # the background is always an origin
 
 
@@ -127,7 +128,8 @@ def test_distillation_counts_what_is_unseen_and_what_the_study_does_not_label():
     assert touched.nonzero().tolist() == [[0, 0, 0], [1, 1, 1]]
 
 
-def test_distillation_against_a_slow_sum():
+@pytest.mark.parametrize("trust", [(), (0.9, 0.2, 0.6)])
+def test_distillation_against_a_slow_sum(trust):
     classes = class_map(labels(a=1, b=2), labels(a=1, b=2, new=3))
     logits, target = random_case(7, classes=4)
     teacher, _ = random_case(8, classes=3)
@@ -141,11 +143,11 @@ def test_distillation_against_a_slow_sum():
         if his.argmax() in (0, 2):
             mine[his.argmax()] += new
         sureness = 1 + (his * np.log(his)).sum() / math.log(3)
+        sureness *= trust[his.argmax()] ** 2 if trust else 1
         total += sureness * (his * np.log(his / mine)).sum()
         count += 1
-    ours = distillation(
-        logits, teacher, target, classes, origins={3: frozenset({0, 2})}
-    )
+    heard = Hearing({3: {0: 0.5, 2: 0.5}}, trust)
+    ours = distillation(logits, teacher, target, classes, heard)
     assert ours.item() == pytest.approx(total / count, rel=1e-4)
 
 
@@ -157,13 +159,47 @@ def test_origins_are_what_the_old_model_says_of_the_new_class():
     target = torch.zeros(1, 4, 4, 4, dtype=torch.uint8)
     target[0, 0] = target[0, 3, 0] = 3
     batch = Batch(torch.zeros(1, 1, 4, 4, 4), target, torch.zeros(1, 3))
-    found = find_origins(classes, lambda _: batch, lambda _: said)
+    found = hear(classes, lambda _: batch, lambda _: said).origins
     assert found == {3: {1: 0.8, 2: 0.2}, 4: {}}
     assert allowed_table(classes, found).tolist() == [
         [True, True],
         [True, False],
         [True, False],
     ]
+
+
+def test_an_old_model_is_trusted_as_far_as_it_was_right():
+    """Of 1000 voxels that it calls a, 400 are; all that it calls b are or became new;
+    what it calls c is background here, for the study has no label for it."""
+    classes = class_map(labels(a=1, b=2, c=3), labels(a=1, b=2, new=4))
+    said = torch.zeros(1, 4, 3, 10, 100)
+    target = torch.full((1, 3, 10, 100), IGNORE)
+    for plane, head in enumerate((1, 2, 3)):
+        said[0, head, plane] = 5
+    target[0, 0, :4], target[0, 0, 4:] = 1, 0
+    target[0, 1, :5], target[0, 1, 5:9] = 2, 4
+    target[0, 2, 2:] = 0
+    batch = Batch(torch.zeros(1, 1, 3, 10, 100), target, torch.zeros(1, 3))
+    asked = []
+
+    def draw(step):
+        asked.append(step)
+        return batch
+
+    heard = hear(classes, draw, lambda _: said)
+    assert asked == list(range(8))
+    assert heard.origins == {4: {2: 1.0}}
+    benefit = 500
+    a = (8 * 400 + benefit) / (8 * 1000 + benefit)
+    assert heard.trust == pytest.approx((1.0, a, 1.0, 1.0))
+
+
+def test_where_nothing_is_known_everything_is_trusted():
+    classes = class_map(labels(a=1), labels(a=1))
+    blind = torch.full((1, 4, 4, 4), IGNORE)
+    batch = Batch(torch.zeros(1, 1, 4, 4, 4), blind, torch.zeros(1, 3))
+    heard = hear(classes, lambda _: batch, lambda _: torch.zeros(1, 2, 4, 4, 4))
+    assert heard == Hearing({}, (1.0, 1.0))
 
 
 def test_coarse_targets_are_every_second_voxel_where_all_is_known():
