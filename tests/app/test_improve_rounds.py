@@ -21,7 +21,7 @@ from napari_mednext.models import ModelFolder, replace_card
 from napari_mednext.study import CaseEntry, Study
 from napari_mednext.training.gate import GateReport, Suspicion, Verdict
 from napari_mednext.training.gate.splits import Fold, Split
-from napari_mednext.training.tuning.improvement import Improvement
+from napari_mednext.training.tuning.makings import Makings
 from napari_mednext.training.tuning.order import ImproveOrder
 from napari_mednext.training.tuning.step_plan import StepPlan
 from napari_mednext.training.tuning.tuner import Tuner
@@ -186,14 +186,14 @@ def test_who_says_when_to_stop_is_spared_with_all_scans_of_the_patient(study, mo
     said = start_improve(study, FAST, model=model.path).spec["arguments"]
     for case, patient in zip(said["cases"], "ABABC", strict=True):
         case["patient"] = patient
-    some = Improvement.__new__(Improvement)
+    some = Makings.__new__(Makings)
     some.order = ImproveOrder.from_dict(said)
     some.settings = some.order.settings
     names = [case["name"] for case in said["cases"]]
 
     def spared(*judged):
         split = Split("hold-out", (), (Fold("final", (), tuple(judged)),))
-        return some._spared(split)
+        return some.spared(split)
 
     assert spared(*names) == (names[0], names[2])
     # Two patients, whatever their scans, are too few.

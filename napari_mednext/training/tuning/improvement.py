@@ -20,7 +20,6 @@ from napari_mednext.inference.devices import resolve_device
 from napari_mednext.jobs import Command
 from napari_mednext.models import ModelFolder, replace_card, verify_model
 from napari_mednext.network import build
-from napari_mednext.training.device import autocast
 from napari_mednext.training.gate.splits import Fold, ReviewedCase, Split, split_cases
 from napari_mednext.training.peak_memory import peak_rss
 from napari_mednext.training.tuning.candidate import (
@@ -32,13 +31,10 @@ from napari_mednext.training.tuning.candidate import (
 from napari_mednext.training.tuning.classes import class_map
 from napari_mednext.training.tuning.judging import Judge
 from napari_mednext.training.tuning.loading import LearnedCase, load_case
-from napari_mednext.training.tuning.losses import Objective
+from napari_mednext.training.tuning.makings import Makings
 from napari_mednext.training.tuning.notes import keep_note, kept_note
-from napari_mednext.training.tuning.origins import Hearing, hear, seed_new_heads
 from napari_mednext.training.tuning.pace import Pace
-from napari_mednext.training.tuning.probing import fit_heads
 from napari_mednext.training.tuning.run import Told, TuningRun
-from napari_mednext.training.tuning.sampling import PatchSampler
 from napari_mednext.training.tuning.step_plan import (
     StepPlan,
     measured_step_s,
@@ -46,20 +42,17 @@ from napari_mednext.training.tuning.step_plan import (
 )
 from napari_mednext.training.tuning.student import (
     channel_rows,
-    make_student,
     student_kwargs,
 )
-from napari_mednext.training.tuning.tuner import Batch, Student, Tuner
 from napari_mednext.training.tuning.watching import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from napari_mednext.jobs import JobWorker
     from napari_mednext.training.tuning.order import ImproveOrder
+    from napari_mednext.training.tuning.tuner import Tuner
 
 __all__ = ["Improvement"]
 
@@ -101,6 +94,9 @@ class Improvement:
         is_anew = order.settings.start == "base"
         self.start = ModelFolder.open(order.base) if is_anew else self.teacher
         self.classes = class_map(self.teacher.labels, order.labels)
+        self.makings = Makings(
+            order, self.teacher, self.start, self.classes, self.device, self._check
+        )
 
     def run(self) -> dict[str, Any]:
         """Do all that is not done yet.
@@ -141,10 +137,15 @@ class Improvement:
         self._say("before", "asking the model in use")
         judge.ask_before(self.teacher, cases, split)
         self._say("after", "asking the new model")
-        judge.ask_after(models, cases, split, spared=self._spared(split))
+        spared = self.makings.spared(split)
+        judge.ask_after(models, cases, split, spared=spared)
         self._say("comparing", "comparing both models")
         report = judge.compare(
-            models, cases, split, spared=self._spared(split), new_labels=self._new()
+            models,
+            cases,
+            split,
+            spared=self.makings.spared(split),
+            new_labels=self._new(),
         )
         self._say("writing", "writing the new model")
         verdict = report.verdict.to_dict()
@@ -235,96 +236,6 @@ class Improvement:
         keep_note(path, split.to_dict())
         return split
 
-    def _sampler(
-        self,
-        cases: Mapping[str, LearnedCase],
-        names: Iterable[str],
-        hidden: Callable[[str], NDArray[np.bool_] | None],
-        patch: tuple[int, ...],
-        *,
-        for_learning: bool,
-    ) -> PatchSampler:
-        """Return what draws patches of some cases."""
-        names = [name for name in names if name in cases]
-        settings = self.settings
-        shares = _shares(
-            {name: cases[name].frozen.is_replay for name in names},
-            settings.replay_share if for_learning else None,
-        )
-        return PatchSampler(
-            [
-                cases[name].to_draw_from(
-                    self.classes, share=shares[name], hidden=hidden(name)
-                )
-                for name in names
-            ],
-            patch,
-            augment=settings.augment and for_learning,
-            changed_share=settings.changed_share if for_learning else 0.0,
-            mirror_axes=self.start.mirror_axes,
-            seed=settings.seed,
-        )
-
-    def _samplers(
-        self,
-        cases: Mapping[str, LearnedCase],
-        split: Split,
-        fold: Fold | None,
-        patch: tuple[int, ...],
-    ) -> tuple[PatchSampler, PatchSampler, str]:
-        """Return what is learned from, what is watched, and what to call that."""
-        if fold is None:
-            learning = self._sampler(
-                cases, split.train, lambda _: None, patch, for_learning=True
-            )
-            final = next((each for each in split.folds if each.is_final), None)
-            if final is None:
-                watched = self._sampler(
-                    cases, split.train, lambda _: None, patch, for_learning=False
-                )
-                return learning, watched, "training cases"
-            names = self._spared(split) or final.judged
-            watched = self._sampler(
-                cases, names, lambda _: None, patch, for_learning=False
-            )
-            return learning, watched, "held-out cases"
-
-        def untrained(name: str) -> NDArray[np.bool_]:
-            return ~fold.trained_mask(name, cases[name].looked.known)
-
-        def unjudged(name: str) -> NDArray[np.bool_]:
-            return ~fold.judged_mask(name, cases[name].looked.known)
-
-        learning = self._sampler(cases, fold.train, untrained, patch, for_learning=True)
-        watched = self._sampler(cases, fold.judged, unjudged, patch, for_learning=False)
-        return learning, watched, "held-out cases"
-
-    def _spared(self, split: Split) -> tuple[str, ...]:
-        """Return held-out cases that say when to stop, and so do not judge.
-
-        All of one patient: the others of that patient would not be independent.
-        """
-        final = next((fold for fold in split.folds if fold.is_final), None)
-        if final is None or not self.settings.early_stop:
-            return ()
-        person = {each.name: each.patient or each.name for each in self.order.cases}
-        if len({person[name] for name in final.judged}) < _ENOUGH_TO_SPARE:
-            return ()
-        spared = person[final.judged[0]]
-        return tuple(name for name in final.judged if person[name] == spared)
-
-    def _student(self, checkpointing: str) -> Student:
-        torch.manual_seed(self.settings.seed)
-        return make_student(
-            self.start,
-            self.teacher,
-            self.classes,
-            self.order.channels,
-            kernel_size=self.settings.kernel_size,
-            deep_supervision=self.settings.deep_supervision,
-            checkpointing=checkpointing,
-        )
-
     def _step_plan(
         self, cases: Mapping[str, LearnedCase], split: Split, folds: int
     ) -> StepPlan:
@@ -335,19 +246,15 @@ class Improvement:
             torch.set_num_threads(known.threads)
             return known
         settings, kind = self.settings, self.device.type
-        patch = self.order.patch or settings.patch_of(
-            self.start.plan.patch_size, self._multiple()
-        )
+        patch = self.makings.patch()
         checkpointing = self.order.checkpointing
         seconds = 0.0
         if settings.steps is None:
             self._say("preparing", "measuring the speed of this machine")
-            sampler, _, _ = self._samplers(cases, split, None, patch)
-            draw = self._drawing(sampler)
+            sampler, _, _ = self.makings.samplers(cases, split, None, patch)
             trial = StepPlan(10, 5, 0, 0, patch, checkpointing)
-            # Where new heads come from takes time to find and costs an update nothing.
-            tuner = self._tuner_of(self._student(checkpointing), Hearing(), trial)
-            seconds = measured_step_s(tuner, draw)
+            tuner = self.makings.trial_tuner(trial)
+            seconds = measured_step_s(tuner, self.makings.drawing(sampler))
         final, fold = plan_steps(
             settings,
             seconds,
@@ -366,84 +273,6 @@ class Improvement:
         )
         return plan
 
-    def _multiple(self) -> int:
-        """Return what patches must be a multiple of."""
-        network = build(
-            self.start.plan.network_class_name,
-            input_channels=1,
-            num_classes=2,
-            arch_kwargs=self.start.plan.arch_kwargs,
-        )
-        return int(getattr(network, "downsampling", 32))
-
-    def _new_tuner(
-        self, plan: StepPlan, draw: Callable[[int], Batch], *, is_final: bool
-    ) -> Tuner:
-        student = self._student(plan.checkpointing)
-        heard = self._heard(student, draw)
-        seed_new_heads(student.network, heard.origins)
-        if self.settings.probe:
-            network = student.network.to(self.device)
-            batches = map(self._drawn(draw), range(_PROBED))
-            fit_heads(network, self.classes, batches, origins=heard.origins)
-        return self._tuner_of(student, heard, plan, is_final=is_final)
-
-    def _heard(self, student: Student, draw: Callable[[int], Batch]) -> Hearing:
-        """Return what the old model's answers are worth, where that matters."""
-        has_new = self.classes.count > self.classes.known
-        if student.teacher is None or not (has_new or self.settings.distill_weight):
-            return Hearing()
-        # Some patches are asked: on a CPU beside a GPU that would take minutes.
-        teacher = student.teacher.to(self.device)
-        channels = list(student.teacher_channels)
-
-        @torch.no_grad()
-        def ask(image: torch.Tensor) -> torch.Tensor:
-            self._check()
-            with autocast(self.device):
-                answer = teacher(image[:, channels].to(self.device))
-            said = answer if isinstance(answer, torch.Tensor) else answer[0]
-            return said.float()
-
-        return hear(self.classes, draw, ask)
-
-    def _drawn(self, draw: Callable[[int], Batch]) -> Callable[[int], Batch]:
-        """Return what draws onto the device, and ends when the job is cancelled."""
-
-        def drawn(step: int) -> Batch:
-            self._check()
-            return Batch(*(part.to(self.device) for part in draw(step)))
-
-        return drawn
-
-    def _tuner_of(
-        self,
-        student: Student,
-        heard: Hearing,
-        plan: StepPlan,
-        *,
-        is_final: bool = True,
-    ) -> Tuner:
-        return Tuner(
-            student,
-            self.settings.train,
-            Objective(self.classes, self.settings.distill_weight, heard),
-            plan.schedule(self.settings, is_final=is_final),
-            self.settings.weight_decay,
-            self.device,
-            head_rate=self.settings.head_rate,
-        )
-
-    def _drawing(self, sampler: PatchSampler) -> Callable[[int], Batch]:
-        count = self.settings.batch_size
-
-        def draw(step: int) -> Batch:
-            with torch.no_grad():
-                patches = [sampler.draw(step, index) for index in range(count)]
-            return Batch(*(torch.stack(parts) for parts in zip(*patches, strict=True)))
-
-        return draw
-
     def _learn(
         self,
         name: str,
@@ -458,9 +287,9 @@ class Improvement:
         if (path / "plans.json").is_file():
             return ModelFolder.open(path)
         self._say("training", name)
-        learning, watched, what = self._samplers(cases, split, fold, plan.patch)
-        draw = self._drawing(learning)
-        tuner = self._tuner = self._new_tuner(plan, draw, is_final=fold is None)
+        learning, watched, what = self.makings.samplers(cases, split, fold, plan.patch)
+        draw = self.makings.drawing(learning)
+        tuner = self._tuner = self.makings.tuner(plan, draw, is_final=fold is None)
         begin = tuner.weights()
         patches = [watched.draw(0, index) for index in range(_WATCHED)]
         run = TuningRun(
@@ -472,7 +301,7 @@ class Improvement:
             Told(self._worker.tell, self._on_step, partial(self._keep_picture, slug)),
             self.device,
             watch=Watch(patches, self.classes),
-            stop_early=fold is None and bool(self._spared(split)),
+            stop_early=fold is None and bool(self.makings.spared(split)),
             facts={
                 "classes": list(self.classes.names),
                 "settings": self.settings.to_dict(),
@@ -575,15 +404,3 @@ class Improvement:
         with placed(path) as draft:
             draft.write_bytes(png)
         self._worker.tell("examples", step=step, file=name)
-
-
-def _shares(is_replay: Mapping[str, bool], replay: float | None) -> dict[str, float]:
-    """Return the weight of every case among others."""
-    old = [name for name, each in is_replay.items() if each]
-    new = [name for name, each in is_replay.items() if not each]
-    if replay is None or not old or not new:
-        # Without replay nothing old is drawn, as long as there is anything new.
-        return dict.fromkeys(is_replay, 1.0)
-    return dict.fromkeys(old, replay / len(old)) | dict.fromkeys(
-        new, (1 - replay) / len(new)
-    )
