@@ -41,7 +41,7 @@ class Budget:
     """
 
     steps: int = 150
-    patch: tuple[int, int, int] = (48, 64, 48)
+    patch: tuple[int, int, int] = (64, 80, 64)
     patch_share: float = 1.0
     seed: int = 0
     gate: str = "none"

@@ -48,7 +48,8 @@ class Task:
     recording : Recording, optional
         How the people of the label maps are recorded; a real scan when None.
     apart : int
-        Planes between two corrected slices.
+        Planes between two corrected slices, at least; more where all of the head is
+        wrong, for neighbours show the same.
     slab : int
         Where one scan is corrected and judged: thickness of the slabs, in planes, that
         are taken in turns for either; 0 where they are different people.
@@ -104,11 +105,13 @@ TASKS: Mapping[str, Task] = {
             "spike",
             "T1-like scans with a spike in k-space (herringbone stripes)",
             recording=Recording(_T1, stripes=0.45),
+            apart=8,
         ),
         Task(
             "contrast",
             "a contrast in no family of the training, strong bias",
             recording=Recording(_ODD, bias=0.3, coil=1.0),
+            apart=8,
         ),
         Task(
             "thick",

@@ -50,7 +50,7 @@ class ImproveSettings(Settings):
     """What the training starts from: the current version of the model, or the model
     that its versions descend from."""
 
-    learning_rate: Annotated[float, Range(1e-7, 1.0)] = 3e-4
+    learning_rate: Annotated[float, Range(1e-7, 1.0)] = 1e-3
     """Peak learning rate of AdamW, reached after the warm-up."""
 
     head_rate: Annotated[float, Range(0.1, 100.0)] = 5.0
