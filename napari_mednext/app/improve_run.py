@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from napari_mednext.jobs import JobWorker
 
-__all__ = ["improve", "main"]
+__all__ = ["clear_scaffold", "improve", "main"]
 
 
 def main(folder: Path) -> None:
@@ -29,6 +29,28 @@ def main(folder: Path) -> None:
 
     prepare_computing()
     run_job(folder, improve)
+    clear_scaffold(folder)
+
+
+def clear_scaffold(folder: Path) -> None:
+    """Remove what only a job that goes on needs, once it is over and did not fail.
+
+    States of trainings and the models that stood in for the new one take several times
+    the room of the new one.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the job.
+    """
+    from napari_mednext.jobs import Job, JobState
+
+    view = Job(folder).view()
+    if not view.is_over or view.state == JobState.FAILED:
+        return
+    for path in (*folder.glob("checkpoints/*.pt"), *folder.glob("models/*")):
+        with contextlib.suppress(OSError):
+            path.unlink() if path.is_file() else shutil.rmtree(path)
 
 
 def improve(worker: JobWorker) -> dict[str, Any]:
