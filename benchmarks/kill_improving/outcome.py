@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from napari_mednext.app.improve_run import clear_scaffold
 from napari_mednext.app.version_facts import check_files
 from napari_mednext.app.versions import candidate_of
 from napari_mednext.errors import MednextError
@@ -104,6 +105,7 @@ def read_outcome(job: Job) -> Outcome:
     if model is None:
         msg = "the job has no model"
         raise DifferenceError(msg)
+    clear_scaffold(job.path)  # its process may be about to
     masks = [*job.path.glob("before/*.nii.gz"), *job.path.glob("after/*/*.nii.gz")]
     report = json.loads((job.path / "comparison.json").read_text())
     del report["created"]
