@@ -154,6 +154,7 @@ METHODS: Mapping[str, Method] = {
     "none": Nothing(),
     "nnunet": Plain(),
     "ours": Ours(),
+    "ours, no probe": Ours({"probe": False}),
     "ours, no replay": Ours({"replay_share": 0.0}),
     "ours, no distillation": Ours({"distill_weight": 0.0}),
     "ours, no changed patches": Ours({"changed_share": 0.0}),
