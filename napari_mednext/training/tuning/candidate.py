@@ -188,7 +188,7 @@ def write_candidate(
             ),
             "software": {"torch": torch.__version__},
             "colors": dict(enumerate(classes.colors, start=1)),
-            "mirror_axes": start.mirror_axes,
+            "mirror_axes": classes.mirror_axes(start.mirror_axes),
             "configuration": start.plan.name,
             "sha256": {},
             **facts,

@@ -16,8 +16,11 @@ import numpy as np
 
 from napari_mednext.errors import InputError
 from napari_mednext.labels.labelset import label_key
+from napari_mednext.labels.side_words import tell_sides
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from napari_mednext.labels import LabelSet
@@ -76,6 +79,24 @@ class ClassMap:
     def learned(self) -> tuple[int, ...]:
         """Heads of the study's labels, in order."""
         return tuple(sorted(self.heads.values()))
+
+    def mirror_axes(self, model: Sequence[int]) -> tuple[int, ...]:
+        """Return the axes along which images may be mirrored.
+
+        Parameters
+        ----------
+        model : sequence of int
+            Those of the old model.
+
+        Returns
+        -------
+        tuple of int
+            None where new labels tell left from right, since a mirrored left kidney is
+            a right one; which axis runs from side to side a model need not know.
+        """
+        own = self.names[: self.known - 1]
+        has_new_sides = tell_sides(self.names) and not tell_sides(own)
+        return () if has_new_sides else tuple(model)
 
     def target(
         self, labels: NDArray[np.unsignedinteger], known: NDArray[np.bool_]

@@ -203,7 +203,7 @@ class Makings:
             patch,
             augment=settings.augment and for_learning,
             changed_share=settings.changed_share if for_learning else 0.0,
-            mirror_axes=self.start.mirror_axes,
+            mirror_axes=self.classes.mirror_axes(self.start.mirror_axes),
             seed=settings.seed,
         )
 

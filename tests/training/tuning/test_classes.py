@@ -49,3 +49,22 @@ def test_labels_of_the_study_beyond_a_byte():
 def test_what_cannot_be_learned_is_told(study, words):
     with pytest.raises(InputError, match=words):
         class_map(MODEL, study)
+
+
+@pytest.mark.parametrize(
+    ("study", "axes"),
+    [
+        ({1: "liver", 2: "spleen"}, (0, 2)),
+        ({1: "left kidney", 2: "right kidney"}, ()),
+        ({1: "kidney L"}, (0, 2)),
+    ],
+)
+def test_new_labels_with_sides_end_mirroring(study, axes):
+    classes = class_map(LabelSet.from_names({1: "liver"}), LabelSet.from_names(study))
+    assert classes.mirror_axes((0, 2)) == axes
+
+
+def test_a_model_that_knew_sides_keeps_its_axes():
+    model = LabelSet.from_names({1: "left lung", 2: "right lung"})
+    study = LabelSet.from_names({1: "left lung", 2: "heart"})
+    assert class_map(model, study).mirror_axes((1,)) == (1,)
