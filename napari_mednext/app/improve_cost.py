@@ -33,6 +33,8 @@ __all__ = ["Cost", "improvement_cost"]
 #: Seconds of a tile's pass at inference, as a share of an update; what reading,
 #: preparing and comparing a case takes; and what starting takes.
 _TILE_SHARE, _CASE_S, _START_S = 0.25, 8.0, 15.0
+#: Asking the old model and fitting new heads before the first update, in updates.
+_BEGIN_UPDATES = 7
 #: What a training may take of the memory that is free.
 _SHARE = 0.9
 _FINAL_WEIGHT = 2
@@ -172,6 +174,7 @@ def improvement_cost(
             "checkpointing to auto",
         )
     steps, seconds = _time(settings, cost.seconds_per_step, folds, device)
+    seconds += (1 + folds) * _BEGIN_UPDATES * cost.seconds_per_step
     seconds += _judging_s(model, work, cost.seconds_per_step, len(judged))
     return Cost(
         steps,

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Makings"]
 
-#: Batches to which new heads are fitted before the network learns.
-_PROBED = 24
+#: Batches to which new heads are fitted before the network learns: one for so many
+#: updates, but not fewer or more than these. A batch costs a third of an update.
+_UPDATES_A_PROBE, _FEWEST_PROBED, _MOST_PROBED = 4, 8, 24
 #: Held-out patients from which one can be spared to say when to stop.
 _ENOUGH_TO_SPARE = 3
 
@@ -154,7 +155,9 @@ class Makings:
         seed_new_heads(student.network, heard.origins)
         if self.settings.probe:
             network = student.network.to(self.device)
-            batches = map(self._drawn(draw), range(_PROBED))
+            steps = plan.final if is_final else plan.fold
+            probed = max(_FEWEST_PROBED, steps // _UPDATES_A_PROBE)
+            batches = map(self._drawn(draw), range(min(probed, _MOST_PROBED)))
             fit_heads(network, self.classes, batches, origins=heard.origins)
         return self._tuner_of(student, heard, plan, is_final=is_final)
 
