@@ -35,8 +35,8 @@ def main(folder: Path) -> None:
 def clear_scaffold(folder: Path) -> None:
     """Remove what only a job that goes on needs, once it is over and did not fail.
 
-    States of trainings and the models that stood in for the new one take several times
-    the room of the new one.
+    States of trainings, scans as the network sees them, and the models that stood in
+    for the new one take many times the room of the new one.
 
     Parameters
     ----------
@@ -48,7 +48,8 @@ def clear_scaffold(folder: Path) -> None:
     view = Job(folder).view()
     if not view.is_over or view.state == JobState.FAILED:
         return
-    for path in (*folder.glob("checkpoints/*.pt"), *folder.glob("models/*")):
+    scaffold = ("checkpoints/*.pt", "models/*", "data/arrays")
+    for path in [path for each in scaffold for path in folder.glob(each)]:
         with contextlib.suppress(OSError):
             path.unlink() if path.is_file() else shutil.rmtree(path)
 

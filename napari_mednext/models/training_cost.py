@@ -85,16 +85,20 @@ class CaseSize:
 
     @property
     def held_bytes(self) -> int:
-        """Bytes while it is learned from: scan, labels, what is known, the target."""
-        native = self.native_voxels * (self.channels * self.value_bytes + 4)
+        """Bytes while it is learned from: labels, what is known, the target."""
+        return self.native_voxels * 4
+
+    @property
+    def disk_bytes(self) -> int:
+        """Bytes of the scan on the disk, as it is and as the network wants it."""
+        native = self.native_voxels * self.channels * self.value_bytes
         return native + self.network_voxels * self.channels * FLOAT32
 
     @property
     def loading_bytes(self) -> int:
         """Bytes that bringing it to the network's grid takes for a moment."""
-        return (
-            2 * FLOAT32 * self.channels * max(self.native_voxels, self.network_voxels)
-        )
+        most = max(self.native_voxels, self.network_voxels)
+        return self.disk_bytes + 2 * FLOAT32 * self.channels * most
 
 
 @dataclass(frozen=True)
@@ -268,7 +272,7 @@ def _pass_seconds(block: Block, kernel_size: int) -> float:
 
 
 def _disk_bytes(work: TrainingWork) -> int:
-    """Return the bytes that a job leaves on the disk.
+    """Return the bytes that a job takes on the disk, at most.
 
     Each training leaves a model and a checkpoint: the network, its mean, the best
     weights, and Adam's moments. One more checkpoint is there while it is written.
@@ -278,6 +282,6 @@ def _disk_bytes(work: TrainingWork) -> int:
     trainings = 1 + work.folds
     masks = 4 * sum(case.native_voxels for case in work.cases)
     models = trainings * FLOAT32 * everything
-    return (
-        models + (trainings + 1) * checkpoint + round(COMPRESSED * masks) + PAGES_BYTES
-    )
+    scans = sum(case.disk_bytes for case in work.cases)
+    written = models + (trainings + 1) * checkpoint + round(COMPRESSED * masks)
+    return written + scans + PAGES_BYTES

@@ -6,8 +6,17 @@ from napari_mednext.app.improve_run import clear_scaffold
 from napari_mednext.jobs import JobState
 from tests.cli.job_parts import end_job, new_job
 
-NEEDED = ("model/card.json", "comparison.json", "examples/final/step_1.png")
-SCAFFOLD = ("checkpoints/final.pt", "models/fold_1_of_3/plans.json")
+NEEDED = (
+    "data/case.nii.gz",
+    "model/card.json",
+    "comparison.json",
+    "examples/final/step_1.png",
+)
+SCAFFOLD = (
+    "checkpoints/final.pt",
+    "models/fold_1_of_3/plans.json",
+    "data/arrays/case.npy",
+)
 
 
 @pytest.fixture

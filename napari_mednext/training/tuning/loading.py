@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from napari_mednext.preprocessing import preprocess
 from napari_mednext.training.gate.duplicates import image_digest
 from napari_mednext.training.tuning.order import FrozenCase
 from napari_mednext.training.tuning.sampling import TuningCase
+from napari_mednext.training.tuning.spilling import spilled
 from napari_mednext.volume import Volume, reorient
 from napari_mednext.volume.orientation import turn_between
 
@@ -108,13 +109,13 @@ class LearnedCase:
     frozen : FrozenCase
         Where it comes from.
     volume : Volume
-        The scan, as its file has it.
+        The scan, as its file has it, on the disk.
     looked : Looked
         What people said.
     digest : str
         SHA-256 of the scan's voxels.
     data : (c, z, y, x) float32
-        The scan as the network wants it.
+        The scan as the network wants it, on the disk.
     spacing : (z, y, x) mm
         Of ``data``.
     """
@@ -190,6 +191,9 @@ def load_case(
 ) -> LearnedCase:
     """Read a scan with its labels, and bring it to the network's grid.
 
+    Scans lie on the disk from then on, in ``data/arrays`` of the job: one at a time is
+    in memory.
+
     Parameters
     ----------
     frozen : FrozenCase
@@ -213,6 +217,8 @@ def load_case(
         If the scan has another number of channels.
     GeometryError
         If the labels lie on other voxels.
+    StorageError
+        If there is no room for the scan.
     """
     volume = open_volume(frozen.images)
     if volume.channels != channels:
@@ -231,6 +237,8 @@ def load_case(
     geometry = prepared.geometry
     view = _View(turn.axes, turn.flips, geometry.transpose, geometry.slices)
     digest = image_digest(volume.array, volume.grid.spacing)
-    return LearnedCase(
-        frozen, volume, looked, digest, prepared.data, geometry.new_spacing, view
-    )
+    arrays = folder / "data" / "arrays"
+    scan = spilled(volume.array, arrays / f"{frozen.name}.scan.npy")
+    data = spilled(prepared.data, arrays / f"{frozen.name}.npy")
+    volume = replace(volume, array=scan)
+    return LearnedCase(frozen, volume, looked, digest, data, geometry.new_spacing, view)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_mednext.formats import save_segmentation, save_volume
+from napari_mednext.formats import open_volume, save_segmentation, save_volume
 from napari_mednext.labels import LabelSet
 from napari_mednext.settings.improve import ImproveSettings
 from napari_mednext.training.tuning.classes import class_map
@@ -107,6 +107,14 @@ def test_scan_and_target_tell_of_the_same_tissue(
     at_changed = drawn.target[tuple(drawn.changed.T)]
     assert (at_changed != 255).all()
     assert len(at_changed) == (drawn.target != 255).sum()
+
+
+def test_scans_wait_on_the_disk(tmp_path, plan):
+    frozen = write_case(tmp_path, "LPS", "LPS")
+    case = load_case(frozen, tmp_path, plan, channels=1, to_ras=True)
+    assert isinstance(case.data, np.memmap)
+    assert isinstance(case.volume.array.base, np.memmap)
+    np.testing.assert_array_equal(case.volume.array, open_volume(frozen.images).array)
 
 
 def test_an_answer_may_hold_values_that_the_case_lacks(tmp_path, plan):
