@@ -12,7 +12,7 @@ from napari_mednext.training.tuning.losses import Objective
 from napari_mednext.training.tuning.origins import Hearing, hear, seed_new_heads
 from napari_mednext.training.tuning.probing import fit_heads
 from napari_mednext.training.tuning.sampling import PatchSampler
-from napari_mednext.training.tuning.student import make_student
+from napari_mednext.training.tuning.student import head_rows, make_student
 from napari_mednext.training.tuning.tuner import Batch, Student, Tuner
 
 if TYPE_CHECKING:
@@ -158,7 +158,9 @@ class Makings:
             steps = plan.final if is_final else plan.fold
             probed = max(_FEWEST_PROBED, steps // _UPDATES_A_PROBE)
             batches = map(self._drawn(draw), range(min(probed, _MOST_PROBED)))
-            fit_heads(network, self.classes, batches, origins=heard.origins)
+            rows = head_rows(self.start, self.classes)
+            new = [head for head, row in enumerate(rows) if row is None]
+            fit_heads(network, self.classes, batches, new=new, origins=heard.origins)
         return self._tuner_of(student, heard, plan, is_final=is_final)
 
     def trial_tuner(self, plan: StepPlan) -> Tuner:

@@ -158,6 +158,7 @@ def fit_heads(
     classes: ClassMap,
     batches: Iterable[Batch],
     *,
+    new: Collection[int],
     origins: Mapping[int, Collection[int]],
 ) -> None:
     """Fit what is new of a network's heads.
@@ -174,14 +175,15 @@ def fit_heads(
         What the heads stand for.
     batches : iterable of Batch
         What there is to learn.
+    new : collection of int
+        Heads that the network has no weights for.
     origins : mapping of int to collection of int
-        What the old model calls each new head.
+        What the old model calls them, where it has no name for them.
     """
     if not isinstance(network, MedNeXt):
         return
     was_training = network.training
     network.eval()
-    new = range(classes.known, classes.count)
     givers = {old for head in new for old in origins.get(head, ()) if old}
     for level, known in enumerate(gather_known(network.levels, batches)):
         head = getattr(network, f"out_{level}", None)

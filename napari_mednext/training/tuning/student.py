@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari_mednext.models import ModelFolder
     from napari_mednext.training.tuning.classes import ClassMap
 
-__all__ = ["channel_rows", "make_student", "student_kwargs"]
+__all__ = ["channel_rows", "head_rows", "make_student", "student_kwargs"]
 
 #: Of the background's probability, for all new classes together at the start: little,
 #: so that hardly a voxel changes its label before anything is learned.
@@ -133,7 +133,7 @@ def make_student(
     rows = channel_rows(start.channel_names, channels)
     kwargs = student_kwargs(start, kernel_size, checkpointing)
     weights: Mapping[str, Tensor] = start.load_weights(start.folds[0])
-    weights = widen_heads(weights, _head_rows(start, classes), share=_NEW_SHARE)
+    weights = widen_heads(weights, head_rows(start, classes), share=_NEW_SHARE)
     if rows != tuple(range(len(start.channel_names))):
         weights = widen_stem(weights, rows)
     if kernel_size is not None:
@@ -173,8 +173,21 @@ def _is_mednext(folder: ModelFolder) -> bool:
     )
 
 
-def _head_rows(start: ModelFolder, classes: ClassMap) -> list[int | None]:
-    """Return which head of the start each head continues, by name."""
+def head_rows(start: ModelFolder, classes: ClassMap) -> list[int | None]:
+    """Return which head of the start each head continues, by name.
+
+    Parameters
+    ----------
+    start : ModelFolder
+        Whose weights the training starts from.
+    classes : ClassMap
+        What the heads stand for.
+
+    Returns
+    -------
+    list of int or None
+        One a head, the background first; None for one that the start lacks.
+    """
     own = {label_key(label.name): label.value for label in start.labels}
     return [0, *(own.get(label_key(name)) for name in classes.names)]
 

@@ -150,7 +150,7 @@ def test_only_what_is_new_of_a_network_changes(network):
     classes = classes_of(["a", "b"], ["a", "b", "new"])
     before = copy.deepcopy(network.state_dict())
     batches = [batch(seed) for seed in range(3)]
-    fit_heads(network, classes, batches, origins={3: {0: 0.5, 2: 0.5}})
+    fit_heads(network, classes, batches, new=[3], origins={3: {0: 0.5, 2: 0.5}})
     after = network.state_dict()
     assert network.training
     for name, value in before.items():
@@ -188,7 +188,7 @@ def test_the_loss_of_every_resolution_is_lower_after_a_fit(network):
         ]
 
     before = costs()
-    fit_heads(network, classes, batches, origins={})
+    fit_heads(network, classes, batches, new=[3], origins={})
     after = costs()
     assert all(new < old for new, old in zip(after[:4], before[:4], strict=True))
 
@@ -196,7 +196,9 @@ def test_the_loss_of_every_resolution_is_lower_after_a_fit(network):
 def test_other_networks_are_left_alone():
     other = torch.nn.Conv3d(1, 3, 1)
     before = copy.deepcopy(other.state_dict())
-    fit_heads(other, classes_of(["a"], ["a", "b"]), [batch(heads=3)], origins={})
+    fit_heads(
+        other, classes_of(["a"], ["a", "b"]), [batch(heads=3)], new=[2], origins={}
+    )
     after = other.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
 
@@ -205,6 +207,8 @@ def test_nothing_known_changes_nothing(network):
     blind = batch()
     blind.target.fill_(IGNORE_HEAD)
     before = copy.deepcopy(network.state_dict())
-    fit_heads(network, classes_of(["a", "b"], ["a", "b", "new"]), [blind], origins={})
+    fit_heads(
+        network, classes_of(["a", "b"], ["a", "b", "new"]), [blind], new=[3], origins={}
+    )
     after = network.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
