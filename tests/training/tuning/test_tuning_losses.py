@@ -135,7 +135,7 @@ def test_distillation_against_a_slow_sum(trust):
     teacher, _ = random_case(8, classes=3)
     p = torch.softmax(logits.double(), 1).numpy()
     q = torch.softmax(teacher.double(), 1).numpy()
-    total, count = 0.0, 0
+    sums, counts = np.zeros(3), np.zeros(3)
     for n, z, y, x in np.argwhere(target.numpy() == IGNORE):
         mine = p[n, :, z, y, x]
         his = q[n, :, z, y, x]
@@ -144,11 +144,27 @@ def test_distillation_against_a_slow_sum(trust):
             mine[his.argmax()] += new
         sureness = 1 + (his * np.log(his)).sum() / math.log(3)
         sureness *= trust[his.argmax()] ** 2 if trust else 1
-        total += sureness * (his * np.log(his / mine)).sum()
-        count += 1
+        sums[his.argmax()] += sureness * (his * np.log(his / mine)).sum()
+        counts[his.argmax()] += 1
     heard = Hearing({3: {0: 0.5, 2: 0.5}}, trust)
     ours = distillation(logits, teacher, target, classes, heard)
-    assert ours.item() == pytest.approx(total / count, rel=1e-4)
+    expected = (sums / (counts + 100)).sum() / (counts / (counts + 100)).sum()
+    assert ours.item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_small_class_counts_in_the_distillation_as_a_large_one():
+    """10 000 voxels of background, 1000 of a class, each wrong to the same degree."""
+    classes = class_map(labels(a=1), labels(a=1))
+    teacher = torch.full((1, 2, 11, 10, 100), -3.0)
+    teacher[:, 0, :10] = teacher[:, 1, 10:] = 3.0
+    target = torch.full((1, 11, 10, 100), IGNORE)
+    wrong = []
+    for part in (slice(0, 10), slice(10, 11)):
+        student = teacher.clone()
+        student[:, :, part] = 0
+        wrong.append(distillation(student, teacher, target, classes).item())
+    large, small = wrong
+    assert small == pytest.approx(large, rel=0.1)
 
 
 def test_origins_are_what_the_old_model_says_of_the_new_class():
