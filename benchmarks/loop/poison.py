@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["POISONS", "background", "run_poison", "shifted", "swapped"]
 
 _TASK = "contrast"
-#: None of them is in a final stage.
+#: None of them is judged in a final stage.
 _PERSONS = ("m07", "m08", "m09", "m10", "m12", "m13", "m14", "m16", "m17", "m20")
 _OLD, _NEW, _SLICES, _APART = 2, 3, 5, 3
 _SHIFT = 10

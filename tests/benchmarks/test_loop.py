@@ -83,9 +83,13 @@ def test_correcting_touches_its_planes_only():
     assert (found.planes, found.reviewed, found.total) == ((4, 1), 70, 210)
 
 
-def test_nobody_is_corrected_and_judged_or_in_both_stages():
-    people = [p for s in STAGES.values() for p in (*s.rounds, *s.tests)]
-    assert len(set(people)) == len(people)
+def test_nobody_is_corrected_and_judged_or_chosen_settings_on():
+    for stage in STAGES.values():
+        people = (*stage.rounds, *stage.tests)
+        assert len(set(people)) == len(people)
+    dev = {*STAGES["dev"].rounds, *STAGES["dev"].tests}
+    for name in ("first", "final"):
+        assert not dev & {*STAGES[name].rounds, *STAGES[name].tests}
     assert {"m04", "m19"} <= set(STAGES["final"].tests)
     for task in TASKS.values():
         assert set(task.sources.values()) <= set(task.new)
