@@ -1,10 +1,10 @@
 """What is learned, from whom, and on whom it is judged.
 
 Inside a stage no person is both corrected and judged. Settings are chosen on ``dev``
-only, whose persons are in no other stage; ``final`` is run once. ``first`` was to be the
-last stage, but its run showed a loss in an old class, which was then mended on ``dev``;
-two of those judged in it are judged in ``final`` too. The shipped model has seen the
-label maps (not these scans) of all persons but m04 and m19.
+only, whose persons are in no other stage; ``final`` is run once. ``first`` was to be
+the last stage, but its run showed a loss in an old class, which was then mended on
+``dev``; two of those judged in it are judged in ``final`` too. The shipped model has
+seen the label maps (not these scans) of all persons but m04 and m19.
 """
 
 from __future__ import annotations
