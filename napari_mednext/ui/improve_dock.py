@@ -25,6 +25,7 @@ from napari_mednext.ui.job_list import JobListPanel
 from napari_mednext.ui.job_log import JobLog
 from napari_mednext.ui.job_plots import JobPlots
 from napari_mednext.ui.versions_panel import VersionsPanel
+from napari_mednext.ui.wording import sentence
 
 if TYPE_CHECKING:
     from napari_mednext.app import Session
@@ -204,7 +205,8 @@ class ImproveDock(QWidget):
             text = phase_line(detail.text, detail.part)
         self.phase.setText(text)
         self.phase.setVisible(bool(text))
-        self.notes.say("\n".join(detail.notes) if detail is not None else "", "info")
+        notes = detail.notes if detail is not None else ()
+        self.notes.say("\n".join(sentence(text) for text in notes), "warning")
 
     def _color_of(self, name: str) -> tuple[int, int, int] | None:
         """Return the colour of a label of the study."""

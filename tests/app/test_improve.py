@@ -21,6 +21,8 @@ from napari_mednext.jobs import Job, JobState, run_job
 from napari_mednext.labels import LabelSet
 from napari_mednext.models import ModelFolder
 from napari_mednext.study import CaseState
+from napari_mednext.training.gate.verdict import Suspicion
+from napari_mednext.training.tuning.judging import Judge
 from tests.app.improve_parts import FAST, LABELS, correct, make_study, write_model
 
 
@@ -159,6 +161,24 @@ def test_an_improvement_from_beginning_to_end(
         kinds = [event["event"] for event in job.events()[0]]
         assert {"phase", "plan", "start", "step", "validation", "end"} <= set(kinds)
         assert list((job.path / "examples" / "final").glob("*.png"))
+
+
+def test_corrections_that_look_wrong_are_told_before_anything_is_learned(
+    tmp_path, model, here, monkeypatch
+):
+    wrong = Suspicion("shifted", "the labels of 'case0' look shifted: check them")
+    monkeypatch.setattr(Judge, "suspicions", lambda *_: (wrong,))
+    settings = dataclasses.replace(FAST, gate="none")
+    with make_study(tmp_path, 1, slices=(1, 5, 9)) as study:
+        job = start_improve(study, settings, model=model.path)
+        finished(job)
+    events = job.events()[0]
+    kinds = [event["event"] for event in events]
+    (told,) = [e for e in events if e["event"] == "warning"]
+    assert told["text"] == wrong.sentence
+    assert kinds.index("warning") < kinds.index("start")
+    start = events[kinds.index("start")]
+    assert start["notes"] == [wrong.sentence]
 
 
 @pytest.mark.slow

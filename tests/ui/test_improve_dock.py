@@ -152,7 +152,7 @@ def test_curves_examples_and_log_are_those_of_the_chosen_job(bench, until):
         "Training without the cases or slices that judge, 2 of 3"
     )
     assert dock.log.toPlainText() == "hello"
-    assert dock.notes.text() == "slow"
+    assert dock.notes.text() == "Slow."
     assert dock._color_of("dark") is not None
     assert dock._color_of("nothing") is None
 

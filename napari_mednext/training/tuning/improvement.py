@@ -1,8 +1,9 @@
 """An improvement from beginning to end: learn, judge, and write a candidate.
 
 Every part leaves a file behind, and what has its file is not done again: a job that was
-killed anywhere goes on. The final training comes first, so that whoever stops a job
-early keeps what it learned; the trainings that stand in for it follow.
+killed anywhere goes on. Corrections that look wrong are told of before anything is
+learned. The final training comes first, so that whoever stops a job early keeps what it
+learned; the trainings that stand in for it follow.
 """
 
 from __future__ import annotations
@@ -83,6 +84,7 @@ class Improvement:
         self._is_stopped = False
         self._done = self._total = 0
         self._tuner: Tuner | None = None
+        self._warnings: tuple[str, ...] = ()
         self.device = torch.device(resolve_device(order.settings.device))
         self.teacher = ModelFolder.open(order.model)
         if self.teacher.sha256 != order.model_sha256:
@@ -121,6 +123,9 @@ class Improvement:
         self._total = plan.final + plan.fold * len(folds)
         self._pace = Pace(plan.seconds_per_step)
         judge = Judge(self.order, self._folder, str(self.device), self._check)
+        self._say("before", "asking the model in use")
+        judge.ask_before(self.teacher, cases, split)
+        self._warn(judge, cases)
         candidate = self._learn("final", cases, split, None, plan)
         self._done += plan.final
         models: dict[str, ModelFolder] = {}
@@ -134,8 +139,6 @@ class Improvement:
                 # speak for the new one.
                 if not self._is_stopped:
                     models[fold.name] = stand_in
-        self._say("before", "asking the model in use")
-        judge.ask_before(self.teacher, cases, split)
         self._say("after", "asking the new model")
         spared = self.makings.spared(split)
         judge.ask_after(models, cases, split, spared=spared)
@@ -170,6 +173,18 @@ class Improvement:
             "steps": plan.final,
             "peak_rss": peak_rss(),
         }
+
+    def _warn(self, judge: Judge, cases: Mapping[str, LearnedCase]) -> None:
+        """Tell what looks wrong with the corrections before time is spent on them."""
+        path = self._folder / "suspicions.json"
+        kept = kept_note(path)
+        if kept is None:
+            found = [each.sentence for each in judge.suspicions(cases)]
+            for sentence in found:
+                self._worker.tell("warning", text=sentence)
+            kept = {"sentences": found}
+            keep_note(path, kept)
+        self._warnings = tuple(kept["sentences"])
 
     def _new(self) -> frozenset[int]:
         """Return the values of labels that the model in use does not know."""
@@ -307,7 +322,7 @@ class Improvement:
                 "settings": self.settings.to_dict(),
                 "watched": what,
                 "patch": list(plan.patch),
-                "notes": [],
+                "notes": list(self._warnings),
             },
         )
         run.run()

@@ -151,7 +151,7 @@ class Judge:
             gate,
             self._order.labels,
             new_labels=new_labels,
-            suspicions=self._suspicions(cases),
+            suspicions=self.suspicions(cases),
         )
         pictures = change_pictures(gate, self._order.labels)
         (self._folder / "pictures").mkdir(exist_ok=True)
@@ -159,8 +159,18 @@ class Judge:
         write_report(report, self._folder / "comparison.json")
         return report
 
-    def _suspicions(self, cases: Mapping[str, LearnedCase]) -> tuple[Suspicion, ...]:
-        """Return what looks wrong with the corrections themselves."""
+    def suspicions(self, cases: Mapping[str, LearnedCase]) -> tuple[Suspicion, ...]:
+        """Return what looks wrong with the corrections themselves.
+
+        Parameters
+        ----------
+        cases : mapping of str to LearnedCase
+            All cases of the job, after :meth:`ask_before`.
+
+        Returns
+        -------
+        tuple of Suspicion
+        """
         corrections = []
         for name, case in cases.items():
             path = self._path("before", name)
