@@ -90,7 +90,7 @@ class ImproveSettings(Settings):
     replay_share: Annotated[float, Range(0.0, 0.9)] = 0.3
     """Share of the patches from cases that earlier versions have learned already."""
 
-    distill_weight: Annotated[float, Range(0.0, 10.0)] = 0.3
+    distill_weight: Annotated[float, Range(0.0, 10.0)] = 1.0
     """How much the earlier model's answer counts where nobody looked, so that nothing
     is forgotten; 0 leaves it out."""
 
