@@ -36,6 +36,9 @@ __all__ = [
 ]
 
 
+#: How fast trust falls: an old model that is right nine times of ten counts two thirds,
+#: one that is wrong half of the time hardly at all.
+_TRUST_POWER = 4
 #: A class of fewer voxels than this counts less than others in the distillation.
 _FEW_VOXELS = 100
 
@@ -209,8 +212,8 @@ def distillation(
         Kullback-Leibler divergence from the old model's probabilities: the mean over
         the classes that it says, of the mean over a class's voxels, so that a small one
         is not forgotten for the sake of the background. A voxel counts the more the
-        surer the old model is, a class by the square of the trust in it. 0 where no
-        voxel is counted.
+        surer the old model is, a class by the fourth power of the trust in it. 0 where
+        no voxel is counted.
     """
     heard = heard or Hearing()
     counted = target == IGNORE_HEAD
@@ -244,7 +247,7 @@ def distillation(
     is_said = said[:, None] == torch.arange(old, device=said.device)
     counts = is_said.sum(0)
     trust = log_q.new_tensor(heard.trust or (1.0,) * old)
-    weight = trust.square() / (counts + _FEW_VOXELS)
+    weight = trust.pow(_TRUST_POWER) / (counts + _FEW_VOXELS)
     there = (counts / (counts + _FEW_VOXELS)).sum()
     return (weight[said] * sureness * divergence).sum() / there
 

@@ -143,7 +143,7 @@ def test_distillation_against_a_slow_sum(trust):
         if his.argmax() in (0, 2):
             mine[his.argmax()] += new
         sureness = 1 + (his * np.log(his)).sum() / math.log(3)
-        sureness *= trust[his.argmax()] ** 2 if trust else 1
+        sureness *= trust[his.argmax()] ** 4 if trust else 1
         sums[his.argmax()] += sureness * (his * np.log(his / mine)).sum()
         counts[his.argmax()] += 1
     heard = Hearing({3: {0: 0.5, 2: 0.5}}, trust)
