@@ -23,6 +23,7 @@ from napari_mednext.models import ModelFolder, replace_card, verify_model
 from napari_mednext.network import build
 from napari_mednext.training.gate.splits import Fold, ReviewedCase, Split, split_cases
 from napari_mednext.training.peak_memory import peak_rss
+from napari_mednext.training.trimming import give_memory_back
 from napari_mednext.training.tuning.candidate import (
     candidate_plans,
     mixed,
@@ -270,6 +271,8 @@ class Improvement:
             trial = StepPlan(10, 5, 0, 0, patch, checkpointing)
             tuner = self.makings.trial_tuner(trial)
             seconds = measured_step_s(tuner, self.makings.drawing(sampler))
+            del tuner
+            give_memory_back()
         final, fold = plan_steps(
             settings,
             seconds,

@@ -8,6 +8,7 @@ import torch
 
 from napari_mednext.network import build
 from napari_mednext.training.device import autocast
+from napari_mednext.training.trimming import give_memory_back
 from napari_mednext.training.tuning.losses import Objective
 from napari_mednext.training.tuning.origins import Hearing, hear, seed_new_heads
 from napari_mednext.training.tuning.probing import fit_heads
@@ -161,6 +162,7 @@ class Makings:
             rows = head_rows(self.start, self.classes)
             new = [head for head, row in enumerate(rows) if row is None]
             fit_heads(network, self.classes, batches, new=new, origins=heard.origins)
+        give_memory_back()
         return self._tuner_of(student, heard, plan, is_final=is_final)
 
     def trial_tuner(self, plan: StepPlan) -> Tuner:

@@ -20,6 +20,7 @@ from napari_mednext.errors import ModelError, StorageError
 from napari_mednext.training.device import fast_convolutions
 from napari_mednext.training.prefetch import Prefetcher
 from napari_mednext.training.schedule import learning_rate
+from napari_mednext.training.trimming import give_memory_back
 from napari_mednext.training.tuning.checkpoints import read_state, write_state
 from napari_mednext.training.tuning.tuner import Batch
 
@@ -235,6 +236,7 @@ class TuningRun:
                     if not interval.is_finite() or not self._is_finite():
                         return self._back_to_good()
                     self._log(interval)
+                    give_memory_back()
                     interval = _Interval()
                 if tuner.step % look_every == 0 or tuner.step == last:
                     interval.pause(self._look())
