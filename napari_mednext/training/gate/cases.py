@@ -38,6 +38,9 @@ class GateCase:
         Which part of the case is judged here, "" for all of it.
     scan : (z, y, x) real, optional
         For pictures.
+    drawn : (z, y, x) bool, optional
+        Where a person made the reference; elsewhere it is what a model said and a
+        person let stand. None where nobody knows: everywhere then.
 
     Raises
     ------
@@ -56,13 +59,14 @@ class GateCase:
     spacing: tuple[float, float, float]
     part: str = ""
     scan: NDArray[Any] | None = None
+    drawn: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         if self.group not in ("corrected", "old"):
             msg = f"a group must be corrected or old, got {self.group!r}: name one"
             raise InputError(msg)
         arrays = [self.reference, self.known, self.before, self.after]
-        arrays += [] if self.scan is None else [self.scan]
+        arrays += [each for each in (self.scan, self.drawn) if each is not None]
         shapes = {each.shape for each in arrays}
         if len(shapes) > 1 or self.reference.ndim != 3:
             msg = (

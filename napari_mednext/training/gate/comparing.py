@@ -126,11 +126,15 @@ def _runs(case: GateCase, values: Sequence[int]) -> list[CaseScores]:
             np.take(each, planes, axis=axis)
             for each in (case.reference, case.known, case.before, case.after)
         ]
+        drawn = case.drawn
+        if drawn is not None:
+            drawn = np.take(drawn, planes, axis=axis)
         part = f"slices {planes[0] + 1} to {planes[-1] + 1}"
         cut = replace(
             case,
             part=part,
             scan=None,
+            drawn=drawn,
             reference=parts[0],
             known=parts[1],
             before=parts[2],
@@ -151,7 +155,9 @@ def _label_row(
     voxels = sum(score.labels[value].voxels for score in scores)
     dice = _with_interval(paired_label(scores, value), paired_label(units, value))
     surface = paired_surface(scores, value)
-    row = LabelChange(value, name, is_new, voxels, dice.units if dice else 0)
+    drawn = sum(score.labels[value].drawn for score in scores)
+    count = dice.units if dice else 0
+    row = LabelChange(value, name, is_new, voxels, count, drawn=drawn)
     if dice is not None:
         row = replace(
             row,

@@ -64,6 +64,7 @@ def measure(
     size = 1 + max([0, *values, *(int(e.max(initial=0)) for e in (before, after))])
     size = max(size, 1 + int(reference.max(initial=0)))
     true = np.bincount(reference, minlength=size)
+    drawn = _drawn(case, size)
     sides = [(_counts(each, reference, size)) for each in (before, after)]
     found = measured(case, values) if surfaces else {}
     labels = {}
@@ -83,6 +84,7 @@ def measure(
             surface_after=near[1],
             extra_before=extra[0],
             extra_after=extra[1],
+            drawn=int(drawn[value]),
         )
     return CaseScores(
         case.name,
@@ -92,6 +94,14 @@ def measure(
         tolerance_mm(case.spacing),
         labels,
     )
+
+
+def _drawn(case: GateCase, size: int) -> NDArray[np.intp]:
+    """Return how many known voxels of every label a person made or took away."""
+    drawn = case.known if case.drawn is None else case.known & case.drawn
+    now, then = case.reference[drawn], case.before[drawn]
+    taken = np.bincount(then[then != now], minlength=size)
+    return np.bincount(now, minlength=size) + taken
 
 
 _Surfaces = dict[int, tuple[float | None, float | None]]

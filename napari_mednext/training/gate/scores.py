@@ -24,6 +24,8 @@ class LabelScore:
         Surface Dice; None also where it cannot be measured.
     extra_before, extra_after : int
         Known voxels that only the model gives this label.
+    drawn : int
+        Known voxels that a person gave this label, or took it away from.
     """
 
     voxels: int
@@ -33,6 +35,7 @@ class LabelScore:
     surface_after: float | None
     extra_before: int
     extra_after: int
+    drawn: int
 
 
 @dataclass(frozen=True)

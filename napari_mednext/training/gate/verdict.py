@@ -38,6 +38,8 @@ LABEL_FALL, LABEL_VOXELS = 0.02, 100
 #: From so many units on, a fall of a label must show in the interval, unless it is
 #: this large.
 FEWEST_UNITS, LARGE_FALL = 3, 0.05
+#: A label of which a person drew less than this share was only let stand.
+DRAWN_SHARE = 0.02
 #: Dice that the mean must rise by, and that its interval may reach below zero.
 RISE, SLACK = 0.002, 0.002
 #: Judged voxels below which nothing is said.
@@ -87,6 +89,10 @@ class LabelChange:
         Mean surface Dice; None where it cannot be measured.
     surface_low, surface_high : float or None
         Its interval.
+    drawn : int or None
+        Judged voxels that a person gave this label, or took it away from; the rest of
+        the reference is what a model said and a person let stand. None where nobody
+        knows.
     """
 
     value: int
@@ -104,6 +110,7 @@ class LabelChange:
     surface_change: float | None = None
     surface_low: float | None = None
     surface_high: float | None = None
+    drawn: int | None = None
 
 
 @dataclass(frozen=True)
@@ -299,13 +306,27 @@ def _fallen(
 
 
 def _has_fallen(label: LabelChange) -> bool:
-    """Whether a label fell by more than chance and its limit allow."""
+    """Whether a label fell by more than chance and its limit allow.
+
+    Where a person only let stand what the old model had said, the old model is held
+    against itself and the new one against the old one's borders. People who let a label
+    stand say that its borders are right to within what they would have mended: there a
+    label has fallen if its surface Dice has as well.
+    """
     if label.change is None or label.is_new or label.voxels < LABEL_VOXELS:
         return False
-    is_sure = label.units < FEWEST_UNITS or label.high is None or label.high < 0
-    return label.change < -LABEL_FALL - _ROUNDING and (
-        is_sure or label.change < -LARGE_FALL
-    )
+    has_fallen = _is_fall(label.change, label.high, label.units)
+    drawn = label.voxels if label.drawn is None else label.drawn
+    is_let_stand = drawn < DRAWN_SHARE * label.voxels
+    if not (has_fallen and is_let_stand) or label.surface_change is None:
+        return has_fallen
+    return _is_fall(label.surface_change, label.surface_high, label.units)
+
+
+def _is_fall(change: float, high: float | None, units: int) -> bool:
+    """Whether a mean fell by more than its limit, and surely or by much."""
+    is_sure = units < FEWEST_UNITS or high is None or high < 0
+    return change < -LABEL_FALL - _ROUNDING and (is_sure or change < -LARGE_FALL)
 
 
 def _pair(before: float, after: float) -> str:

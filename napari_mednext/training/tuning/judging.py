@@ -216,6 +216,7 @@ class Judge:
                     spacing=case.volume.grid.spacing,
                     part=fold.name if name in fold.blocks else "",
                     scan=case.volume.array[0],
+                    drawn=case.looked.changed,
                 )
 
     def _path(self, kind: str, name: str) -> Path:

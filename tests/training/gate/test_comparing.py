@@ -156,6 +156,66 @@ def test_a_fall_within_noise_is_no_fall_unless_large():
     assert verdict([181, 182, 120]).outcome == "worse"  # mean -0.06
 
 
+def ball_cases(after_of, drawn_share):
+    """Two cases with a spleen that a model drew and a tumour that it missed."""
+    z, y, x = np.indices((16, 40, 40))
+    distance = np.sqrt(((z - 8) * 1.5) ** 2 + (y - 14) ** 2 + (x - 14) ** 2)
+    spleen = (distance < 9).astype(np.uint8) * 2
+    reference = spleen.copy()
+    reference[4:12, 28:36, 28:36] = 7
+    after = after_of(distance)
+    after[4:12, 28:34, 28:36] = 7
+    drawn = reference == 7
+    touched = np.flatnonzero(spleen)
+    drawn.reshape(-1)[touched[: round(drawn_share * touched.size)]] = True
+    known = np.ones(spleen.shape, bool)
+    first = GateCase(
+        "c0", "corrected", reference, known, spleen, after, (1.5, 1, 1), drawn=drawn
+    )
+    return [first, replace(first, name="c1")]
+
+
+def other_border(distance):
+    """The same organ with a border half a voxel further in."""
+    return (distance < 8.5).astype(np.uint8) * 2
+
+
+def half_of_it(distance):
+    """The same organ, but for one half."""
+    made = other_border(distance)
+    made[:8] = 0
+    return made
+
+
+@pytest.mark.parametrize(
+    ("after", "drawn", "outcome"),
+    [
+        (other_border, 0.0, "better"),
+        (other_border, 0.05, "worse"),
+        (half_of_it, 0.0, "worse"),
+        (half_of_it, 0.05, "worse"),
+    ],
+)
+def test_what_a_person_let_stand_is_right_to_within_its_border(after, drawn, outcome):
+    """Held against its own answer, the old model cannot lose, but for a lost organ."""
+    verdict = compare_gate(ball_cases(after, drawn), LABELS).verdict
+    row = next(each for each in verdict.per_label if each.name == "spleen")
+    assert row.before == 1.0
+    assert row.change < -0.02
+    assert (row.drawn >= 0.02 * row.voxels) == bool(drawn)
+    assert verdict.outcome == outcome, verdict.reason
+
+
+def test_what_a_person_took_away_counts_as_drawn():
+    one, _ = ball_cases(other_border, 0.0)
+    taken = one.before.copy()
+    taken[0, 20:28, 30:38] = 2  # the old model's mistake, which a person removed
+    drawn = one.drawn | (taken != one.reference)
+    verdict = compare_gate([replace(one, before=taken, drawn=drawn)], LABELS).verdict
+    row = next(each for each in verdict.per_label if each.name == "spleen")
+    assert row.drawn == 64
+
+
 def test_equal_models_are_the_same():
     verdict = compare_gate([case("c", {"liver": 150}, {"liver": 150})], LABELS).verdict
     assert verdict.outcome == "same"
