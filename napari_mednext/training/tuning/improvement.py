@@ -145,11 +145,7 @@ class Improvement:
         judge.ask_after(models, cases, split, spared=spared)
         self._say("comparing", "comparing both models")
         report = judge.compare(
-            models,
-            cases,
-            split,
-            spared=self.makings.spared(split),
-            new_labels=self._new(),
+            models, cases, split, spared=spared, new_labels=self._new()
         )
         self._say("writing", "writing the new model")
         verdict = report.verdict.to_dict()

@@ -116,6 +116,8 @@ def fit_head(
         The cost is that of the training, over all known voxels at once, and a little
         for going far.
     """
+    if not bool(torch.isfinite(known.features).all()):  # a broken model, told of later
+        return weight, bias
     spread = known.features.std(0).clamp_min(1e-6)
     mean = known.features.mean(0)
     rows = (known.features - mean) / spread

@@ -132,6 +132,16 @@ def test_two_new_classes_that_begin_alike_are_told_apart():
     assert float((said == values).float().mean()) > 0.99
 
 
+def test_features_that_are_no_numbers_leave_the_head_as_it_was():
+    features = torch.full((200, 3), torch.nan)
+    known = Known(features, torch.zeros(200, dtype=torch.long))
+    weight, bias = torch.randn(3, 2), torch.randn(2)
+    classes = classes_of(["a"], ["a"])
+    found = fit_head(weight, bias, known, classes, free=[0, 1])
+    assert torch.equal(found[0], weight)
+    assert torch.equal(found[1], bias)
+
+
 @pytest.fixture
 def network():
     torch.manual_seed(0)
