@@ -40,7 +40,7 @@ __all__ = [
 LIBRARY_BYTES, FIRST_USE_BYTES = 280_000_000, 165_000_000
 #: What the C library keeps of tensors below 32 MB that were freed: a part of an update,
 #: at most so many bytes.
-KEPT_SHARE, KEPT_BYTES = 0.2, 400_000_000
+KEPT_SHARE, KEPT_BYTES = 0.4, 700_000_000
 #: Bytes of a context of CUDA with its libraries.
 GPU_CONTEXT_BYTES = 700_000_000
 #: Bytes for each voxel and channel while a patch is drawn and changed at random.
