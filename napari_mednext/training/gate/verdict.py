@@ -309,9 +309,9 @@ def _has_fallen(label: LabelChange) -> bool:
     """Whether a label fell by more than chance and its limit allow.
 
     Where a person only let stand what the old model had said, the old model is held
-    against itself and the new one against the old one's borders, which may be right or
-    wrong by what nobody would mend. That can show that a label is lost, not that its
-    border is worse: there only a large fall counts, of surface Dice as well.
+    against itself and the new one against the old one's borders. People who let a label
+    stand say that its borders are right to within what they would have mended: there a
+    label has fallen if its surface Dice has as well.
     """
     if label.change is None or label.is_new or label.voxels < LABEL_VOXELS:
         return False
@@ -320,7 +320,7 @@ def _has_fallen(label: LabelChange) -> bool:
     is_let_stand = drawn < DRAWN_SHARE * label.voxels
     if not (has_fallen and is_let_stand) or label.surface_change is None:
         return has_fallen
-    return label.surface_change < -LARGE_FALL
+    return _is_fall(label.surface_change, label.surface_high, label.units)
 
 
 def _is_fall(change: float, high: float | None, units: int) -> bool:
