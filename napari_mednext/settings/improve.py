@@ -81,8 +81,8 @@ class ImproveSettings(Settings):
     """Also learn at lower resolutions."""
 
     probe: bool = True
-    """Fit the heads of new classes, and those of lower resolutions, to the features of
-    the network before it learns."""
+    """Fit the heads of new classes, of the classes that they come from, and of lower
+    resolutions to the features of the network before it learns."""
 
     changed_share: Annotated[float, Range(0.0, 1.0)] = 0.5
     """Share of the patches that lie where a person changed the model's labels."""
